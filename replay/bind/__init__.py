@@ -1,0 +1,83 @@
+"""What a record means: records become events of the closed vocabulary (replay/events.py).
+
+Explicit events are taken as they are (explicit.py), probes are bound by what each task is in the middle of (probes.py,
+entries.py). A place in parentheses makes an event of a name that both layers have one of layer B (EVENTS.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mmlist.replay import events as e
+from mmlist.replay.bind import explicit as _explicit
+from mmlist.replay.bind import probes as _probes
+from mmlist.replay.bind.explicit import Explicit
+from mmlist.replay.bind.probes import Probes
+from mmlist.replay.bind.task import Tasks
+from mmlist.replay.bind.values import INIT_MM, Reader
+from mmlist.replay.payload import fields
+from mmlist.replay.record import At, Loss, Record
+
+EXPLICIT_ONLY = _explicit.NAMES - _probes.NAMES
+"""Names that only layer A has: explicit always, whatever stands in parentheses."""
+
+PROBE_ONLY = _probes.NAMES - _explicit.NAMES
+"""Names that only layer B has."""
+
+STATIC = frozenset({"signal_generate", "mark_victim", "rss_stat", "task_rename", "sched_process_fork", "sched_process_exec"})
+"""Names that the log may carry beside these and that say nothing to the model."""
+
+NAMES = _explicit.NAMES | _probes.NAMES
+"""The names of all events that the model may hear of: what the parser is asked for."""
+
+Handler = Callable[[At, dict[str, bytes], list[e.Event]], None]
+
+
+def is_explicit(record: Record) -> bool:
+    """Whether `record` is an event of layer A."""
+    name = record.name
+    return name in EXPLICIT_ONLY or (name not in PROBE_ONLY and not record.args.startswith(b"("))
+
+
+class Binder:
+    """Makes events of the records of one log, which are to be given in replay order."""
+
+    def __init__(
+        self,
+        names: frozenset[str],
+        *,
+        init_mm: int | None = None,
+        holdings_explicit: bool = False,
+        unuse_clears: bool = False,
+        aio_names: bool = False,
+    ) -> None:
+        """`names`: the events that the log carries; `init_mm` its address; the rest as in Explicit and EntryProbes."""
+        reader = Reader(init_mm)
+        tasks = Tasks()
+        explicit = Explicit(reader, tasks, aio_names=aio_names)
+        probes = Probes(reader, tasks, names, holdings_explicit=holdings_explicit, unuse_clears=unuse_clears)
+        self._tasks = tasks
+        self._before = probes.before
+        self._explicit: dict[str, Handler] = {n: getattr(explicit, "on_" + n) for n in _explicit.NAMES}
+        self._probes: dict[str, Handler] = {n: getattr(probes, "on_" + n) for n in _probes.NAMES}
+
+    def bind(self, record: Record) -> list[e.Event]:
+        """The events that `record` is; none if it says nothing to the model."""
+        out: list[e.Event] = []
+        name = record.name
+        if is_explicit(record):
+            handler = self._explicit.get(name)
+        else:
+            handler = self._probes.get(name)
+        self._before(record.at, name)
+        if handler is not None:
+            handler(record.at, fields(record), out)
+        return out
+
+    def lost(self, loss: Loss) -> list[e.Event]:
+        """The event that `loss` is. Every bracket that was open may have closed unseen."""
+        self._tasks.lost()
+        return [e.Lost(loss.at, loss.cpu, loss.since, loss.until, loss.count, loss.kind)]
+
+
+__all__ = ["INIT_MM", "NAMES", "Binder", "is_explicit"]

@@ -1,0 +1,260 @@
+"""Layer B's probes on swap entries: who duplicated, assigned and freed which entry, told by the task's brackets.
+
+Between copy_page_range and its return a swap_duplicate is the fork copying an entry; between try_to_unmap_one and its
+return it is pageout assigning one. Where the log has swap_assign and swap_clear, these alone say who holds what.
+"""
+
+from __future__ import annotations
+
+from mmlist.replay import events as e
+from mmlist.replay.bind.task import Bracket, Duplicate, Task, Tasks
+from mmlist.replay.bind.values import INIT_MM, Fields, Reader, field
+from mmlist.replay.record import At
+
+_COPIES = ("copy_page_range", "dup_mmap")
+_UNUSES = ("unuse_pte_range", "unuse_mm")
+_OUTSIDE_EXIT = frozenset(
+    {
+        "mmput", "mmput_async", "__mmput", "__mmput_begin", "mm_init", "dup_mmap", "dup_mm", "copy_mm", "copy_page_range",
+        "get_task_mm", "mm_access", "swapon", "swapoff", "try_to_unuse", "shmem_unuse", "exit_mm", "exit_mm_release",
+        "begin_new_exec", "exec_mm_release", "exec_mmap", "sched_process_exit", "sched_process_exec", "task_newtask",
+        "copy_process_ret", "kthread_use_mm", "kthread_unuse_mm", "mmlist_del",
+    }
+)  # fmt: skip
+"""Lines that a task cannot show while it is inside exit_mmap: the log has no probe on exit_mmap's return."""
+
+_RETURNS = {
+    "__mmput": ("__mmput_end", "__mmput_ret"),
+    "exit_mmap": ("exit_mmap_ret", "__mmput_end", "__mmput_ret"),
+}
+
+
+class EntryProbes:
+    """The handlers for swap entries, and what all handlers of layer B share: opening and closing brackets."""
+
+    def __init__(
+        self, reader: Reader, tasks: Tasks, names: frozenset[str], *, holdings_explicit: bool, unuse_clears: bool
+    ) -> None:
+        """`names`: the events the log carries. `holdings_explicit`: it has swap_assign or swap_clear.
+
+        `unuse_clears`: its swap_clear names what swapoff releases, too.
+        """
+        self.reader = reader
+        self.tasks = tasks
+        self.names = names
+        self.holdings_explicit = holdings_explicit
+        self.unuse_clears = unuse_clears
+        self.returns_duplicate = "swap_duplicate_ret" in names
+
+    def open(
+        self,
+        at: At,
+        kind: str,
+        *,
+        mm: int | None = None,
+        src: int | None = None,
+        pid: int | None = None,
+        path: str | None = None,
+        soft: bool = False,
+    ) -> None:
+        """Open a bracket, if the log can show where it closes; a `soft` one is closed by a line that shows it over."""
+        if soft or any(name in self.names for name in _RETURNS.get(kind, (kind + "_ret",))):
+            bracket = Bracket(kind, at, self.tasks.epoch, mm=mm, src=src, pid=pid, path=path)
+            self.tasks.of(at).brackets.append(bracket)
+
+    def before(self, at: At, name: str) -> None:
+        """To be called before each record of layer B: closes an exit_mmap that this line shows to be over."""
+        task = self.tasks.of(at)
+        if task.brackets and task.brackets[-1].kind == "exit_mmap" and name in _OUTSIDE_EXIT:
+            task.brackets.pop()
+        if task.pending_free is not None and name != "__swap_entry_free_ret":
+            task.pending_free = None
+
+    # --- duplicates --------------------------------------------------------------------------------------------------
+
+    def on_copy_page_range(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """copy_page_range(dst, src): the fork copies page tables."""
+        dst, src = self.reader.mm(f, "dst"), self.reader.mm(f, "src")
+        if not dst or not src:
+            return
+        self.reader.fetched(at, f, dst, "copy_page_range", out)
+        if "dup_mmap" not in self.names:
+            out.append(e.DupMmap(at, src, dst))
+        self.open(at, "copy_page_range", mm=dst, src=src)
+
+    def on_copy_page_range_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """copy_page_range returned: what was duplicated inside is held by dst."""
+        self.close_copy(at, "copy_page_range", out)
+
+    def close_copy(self, at: At, kind: str, out: list[e.Event]) -> Bracket | None:
+        """Close a copy: its duplicates are held by dst, the join is behind it."""
+        task = self.tasks.of(at)
+        bracket = task.pop(kind)
+        if bracket is not None and bracket.mm and bracket.duplicates:
+            self._settle(at, bracket, "fork", out)
+        return bracket
+
+    def on_try_to_unmap_one(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """try_to_unmap_one(mm): reclaim, in whatever task, unmaps a page of mm."""
+        mm = self.reader.mm(f)
+        if mm:
+            self.reader.fetched(at, f, mm, "try_to_unmap_one", out)
+            self.open(at, "try_to_unmap_one", mm=mm)
+
+    def on_try_to_unmap_one_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """try_to_unmap_one returned: with 0 its last duplicate may have been undone."""
+        bracket = self.tasks.of(at).pop("try_to_unmap_one")
+        if bracket is None or not bracket.mm or not bracket.duplicates:
+            return
+        if field(f, "ret") == 0:
+            last = bracket.duplicates.pop()
+            if not bracket.duplicates:
+                out.append(e.JoinDue(at, bracket.mm, "pageout", INIT_MM, last.at, over=True, sure=False))
+                return
+        self._settle(at, bracket, "unmap", out)
+
+    def _settle(self, at: At, bracket: Bracket, why: str, out: list[e.Event]) -> None:
+        assert bracket.mm is not None
+        site, after = ("fork", bracket.src or INIT_MM) if why == "fork" else ("pageout", INIT_MM)
+        out.append(e.JoinDue(at, bracket.mm, site, after, bracket.duplicates[0].at, over=True))
+        if self.holdings_explicit:
+            return
+        for duplicate in bracket.duplicates:
+            for entry in range(duplicate.entry, duplicate.entry + duplicate.nr):
+                out.append(e.SwapAssign(at, bracket.mm, entry, why, observed=False, begin=duplicate.at))
+
+    def on_swap_duplicate(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """swap_duplicate(entry): takes effect at its return, if the log shows it."""
+        entry = field(f, "entry")
+        if entry is None:
+            return
+        duplicate = Duplicate(entry, field(f, "nr") or 1, at)
+        if self.returns_duplicate:
+            self.tasks.of(at).pending_duplicate = duplicate
+        else:
+            self._duplicated(at, duplicate, out)
+
+    on_folio_dup_swap = on_swap_duplicate
+    on_swap_dup_entry_direct = on_swap_duplicate
+
+    def on_swap_duplicate_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """swap_duplicate returned: 0 if the count went up."""
+        task = self.tasks.of(at)
+        duplicate, task.pending_duplicate = task.pending_duplicate, None
+        if duplicate is not None and field(f, "ret") == 0:
+            self._duplicated(at, duplicate, out)
+
+    def _duplicated(self, at: At, duplicate: Duplicate, out: list[e.Event]) -> None:
+        bracket = self.tasks.of(at).find("try_to_unmap_one", *_COPIES)
+        mm = bracket.mm if bracket is not None else None
+        out.append(e.SwapDuplicate(at, duplicate.entry, duplicate.nr, mm))
+        if bracket is None or not mm:
+            return
+        bracket.duplicates.append(duplicate)
+        if bracket.kind == "try_to_unmap_one":
+            out.append(e.JoinDue(at, mm, "pageout", INIT_MM, duplicate.at, over=False))
+        else:
+            out.append(e.JoinDue(at, mm, "fork", bracket.src or INIT_MM, duplicate.at, over=False))
+
+    def on_unmap_listed(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """A probe right behind the list_add in try_to_unmap_one."""
+        self._listed(at, f, "pageout", INIT_MM, "unmap_listed", out)
+
+    def on_copy_listed(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """A probe right behind the list_add in copy_nonpresent_pte."""
+        self._listed(at, f, "fork", self.reader.mm(f, "src") or INIT_MM, "copy_listed", out)
+
+    def _listed(self, at: At, f: Fields, site: str, after: int, name: str, out: list[e.Event]) -> None:
+        mm = self.reader.mm(f)
+        if not mm:
+            return
+        bracket = self.tasks.of(at).find("try_to_unmap_one", *_COPIES)
+        begin = bracket.duplicates[0].at if bracket is not None and bracket.duplicates else at
+        out.append(e.JoinDue(at, mm, site, after, begin, over=True))
+        self.reader.fetched(at, f, mm, name, out)
+        self.reader.head(at, f, name, out)
+
+    # --- releases ----------------------------------------------------------------------------------------------------
+
+    def on_swap_free(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """swap_free(entry): a fault, or pageout undoing its duplicate."""
+        self._free(at, f, "fault", out)
+
+    def on_free_swap_and_cache(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """free_swap_and_cache(entry): a zap."""
+        self._free(at, f, "zap", out)
+
+    on_swap_free_nr = on_swap_free
+    on_folio_put_swap = on_swap_free
+    on_free_swap_and_cache_nr = on_free_swap_and_cache
+    on_swap_put_entries_direct = on_free_swap_and_cache
+
+    def _free(self, at: At, f: Fields, why: str, out: list[e.Event]) -> None:
+        entry = field(f, "entry")
+        if entry is None:
+            return
+        nr = field(f, "nr") or 1
+        task = self.tasks.of(at)
+        out.append(e.SwapFree(at, entry, nr))
+        mm, why = self._owner(task, why)
+        task.pending_free = (entry, mm)
+        if self._undone(task, entry) or self.holdings_explicit:
+            return
+        for one in range(entry, entry + nr):
+            out.append(e.SwapClear(at, mm, one, why, observed=False))
+
+    def _undone(self, task: Task, entry: int) -> bool:
+        bracket = task.find("try_to_unmap_one")
+        if bracket is None:
+            return False
+        for duplicate in reversed(bracket.duplicates):
+            if duplicate.entry == entry:
+                bracket.duplicates.remove(duplicate)
+                return True
+        return False
+
+    def _owner(self, task: Task, why: str) -> tuple[int | None, str]:
+        bracket = task.find(*_UNUSES, "exit_mmap")
+        if bracket is None:
+            return task.mm, why
+        return bracket.mm, "exit" if bracket.kind == "exit_mmap" else "unuse"
+
+    def on___swap_entry_free_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """__swap_entry_free returned what it left in swap_map; inside a named free it is the same step."""
+        usage = field(f, "usage")
+        task = self.tasks.of(at)
+        named, task.pending_free = task.pending_free, None
+        if named is not None:
+            if usage is not None:
+                out.append(e.SwapUsage(at, usage, named[0], named[1]))
+            return
+        bracket = task.find(*_UNUSES)
+        mm = bracket.mm if bracket is not None else None
+        if usage is not None:
+            out.append(e.SwapUsage(at, usage, None, mm))
+        if mm is not None and not self.unuse_clears:
+            out.append(e.SwapRelease(at, mm, usage))
+        elif mm is None and not self.holdings_explicit:
+            out.append(e.SwapRelease(at, None, usage))
+
+    # --- slots -------------------------------------------------------------------------------------------------------
+
+    def on_folio_alloc_swap_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """folio_alloc_swap (add_to_swap's get) returned an entry; 0 names none, from 6.18 on an error code."""
+        entry = field(f, "entry")
+        if entry is not None and 0 < entry < 1 << 63:
+            out.append(e.SwapAlloc(at, entry))
+
+    on_get_swap_page_ret = on_folio_alloc_swap_ret
+
+    def on_swap_shmem_alloc(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """swap_shmem_alloc(entry): held by shmem."""
+        entry = field(f, "entry")
+        if entry is not None:
+            out.append(e.SwapShmem(at, entry))
+
+    def on_put_swap_folio(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """put_swap_folio(folio, entry): the swap cache lets go of it."""
+        entry = field(f, "entry")
+        if entry is not None:
+            out.append(e.PutSwapFolio(at, entry))

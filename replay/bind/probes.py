@@ -1,0 +1,359 @@
+"""Layer B: probes on the kernel's own functions, bound by what each task is in the middle of.
+
+An entry probe fetches before its function acts, a `_ret` probe at its return; what lies between is told by brackets
+(task.py). Events inferred here have `observed` False, so that every claim that rests on them can say so.
+Source: SEMANTICS.md section 4; kernel/fork.c, mm/memory.c, mm/rmap.c, mm/swapfile.c.
+"""
+
+from __future__ import annotations
+
+from mmlist.replay import events as e
+from mmlist.replay.bind.entries import EntryProbes
+from mmlist.replay.bind.values import Fields, field, inuse, text
+from mmlist.replay.record import At
+
+CLONE_VM = 0x100
+
+
+class Probes(EntryProbes):
+    """The handlers of layer B for lives, tasks and swapoff; those for swap entries are inherited."""
+
+    # --- lives -------------------------------------------------------------------------------------------------------
+
+    def on_mm_init(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """kernel/fork.c: mm_init. All that hangs on mm is stale at its entry."""
+        mm = self.reader.mm(f)
+        if mm:
+            out.append(e.MmInit(at, mm))
+            self.open(at, "mm_init", mm=mm)
+            self.tasks.of(at).exec_mm = mm
+
+    def on_mm_init_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """The new mm, its counts 1 and its node self-linked; NULL if it failed and was freed."""
+        bracket = self.tasks.of(at).pop("mm_init")
+        mm = self.reader.mm(f)
+        if not mm:
+            if bracket is not None and bracket.mm:
+                out.append(e.MmFree(at, bracket.mm))
+            return
+        if bracket is None or bracket.mm != mm:
+            out.append(e.MmInit(at, mm))
+            self.tasks.of(at).exec_mm = mm
+        self.reader.fetched(at, f, mm, "mm_init_ret", out)
+
+    def on_dup_mmap(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """dup_mmap(mm, oldmm): the fork starts to copy."""
+        mm, old = self.reader.mm(f), self.reader.mm(f, "oldmm")
+        if not mm or not old:
+            return
+        self.tasks.of(at).exec_mm = None
+        self.reader.fetched(at, f, mm, "dup_mmap", out)
+        next_, prev = field(f, "onext"), field(f, "oprev")
+        if next_ is not None or prev is not None:
+            out.append(e.Fetched(at, old, None, None, next_, prev, "dup_mmap"))
+        out.append(e.DupMmap(at, old, mm))
+        self.open(at, "dup_mmap", mm=mm, src=old)
+
+    def on_dup_mmap_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """dup_mmap returned: the copy is done, or failed part way."""
+        bracket = self.close_copy(at, "dup_mmap", out)
+        if bracket is None or not bracket.mm or not bracket.src:
+            return
+        ret = field(f, "ret")
+        if ret == 0:
+            out.append(e.MmFork(at, bracket.src, bracket.mm))
+        else:
+            out.append(e.MmForkFailed(at, bracket.src, bracket.mm, ret))
+
+    def on_dup_mm(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """dup_mm(oldmm): allocates, mm_init, dup_mmap."""
+        self.open(at, "dup_mm", src=self.reader.mm(f, "oldmm"))
+
+    def on_dup_mm_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """The child, complete; NULL if anything failed."""
+        bracket = self.tasks.of(at).pop("dup_mm")
+        mm = self.reader.mm(f)
+        self.reader.fetched(at, f, mm, "dup_mm_ret", out)
+        if mm and bracket is not None and bracket.src and "dup_mmap" not in self.names:
+            out.append(e.MmFork(at, bracket.src, mm))
+
+    def on_mmput(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """mmput(mm)"""
+        mm = self.reader.mm(f)
+        if mm:
+            self.reader.fetched(at, f, mm, "mmput", out)
+            out.append(e.Mmput(at, mm, field(f, "users")))
+
+    on_mmput_async = on_mmput
+
+    def on___mmput(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """__mmput(mm), or uprobe_clear_state, its first call, where it can't be probed (`__mmput_begin`)."""
+        mm = self.reader.mm(f)
+        if not mm:
+            return
+        self.reader.fetched(at, f, mm, "__mmput", out)
+        outer = self.tasks.of(at).find("__mmput")
+        if outer is not None and outer.mm == mm:
+            return
+        out.append(e.FinalPut(at, mm))
+        self.open(at, "__mmput", mm=mm)
+
+    on___mmput_begin = on___mmput
+
+    def on_exit_mmap(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """exit_mmap(mm)"""
+        mm = self.reader.mm(f)
+        if mm:
+            self.reader.fetched(at, f, mm, "exit_mmap", out)
+            out.append(e.ExitMmap(at, mm))
+            self.open(at, "exit_mmap", mm=mm, soft=True)
+
+    def on_exit_mmap_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """exit_mmap returned."""
+        bracket = self.tasks.of(at).pop("exit_mmap")
+        mm = self.reader.mm(f) or (bracket.mm if bracket is not None else None)
+        if mm:
+            out.append(e.ExitMmapRet(at, mm))
+            self.reader.fetched(at, f, mm, "exit_mmap_ret", out)
+
+    def on___mmput_end(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """lru_gen_del_mm(mm): the call in __mmput after the list_del."""
+        mm = self.reader.mm(f)
+        self.tasks.of(at).pop("__mmput")
+        if mm:
+            out.append(e.MmputRet(at, mm))
+            self.reader.fetched(at, f, mm, "__mmput_end", out)
+        self.reader.head(at, f, "__mmput_end", out)
+
+    def on___mmput_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """__mmput returned."""
+        bracket = self.tasks.of(at).pop("__mmput")
+        mm = bracket.mm if bracket is not None else self.reader.mm(f)
+        if mm:
+            out.append(e.MmputRet(at, mm))
+        self.reader.head(at, f, "__mmput_ret", out)
+
+    def on___mmdrop(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """__mmdrop(mm): the struct is freed."""
+        mm = self.reader.mm(f)
+        if mm:
+            self.reader.fetched(at, f, mm, "__mmdrop", out)
+            out.append(e.MmFree(at, mm))
+
+    # --- tasks -------------------------------------------------------------------------------------------------------
+
+    def on_get_task_mm(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """get_task_mm(task)"""
+        self.open(at, "get_task_mm", pid=field(f, "pid"))
+
+    def on_get_task_mm_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """What get_task_mm returned."""
+        task = self.tasks.of(at)
+        bracket = task.pop("get_task_mm")
+        mm = self.reader.mm(f)
+        entered, pid = (bracket.at, bracket.pid) if bracket is not None else (None, None)
+        out.append(e.GetTaskMm(at, pid, mm or 0, entered))
+        if mm:
+            out.append(e.Mmget(at, mm))
+            self.reader.fetched(at, f, mm, "get_task_mm_ret", out)
+            outer = task.find("mm_access")
+            if outer is not None:
+                outer.got = mm
+
+    def on_mm_access(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """mm_access(task)"""
+        self.open(at, "mm_access", pid=field(f, "pid"))
+
+    def on_mm_access_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """mm_access returned: with the mm of the get_task_mm inside, or an error after having put it."""
+        bracket = self.tasks.of(at).pop("mm_access")
+        mm = self.reader.mm(f)
+        got = bracket.got if bracket is not None else None
+        if mm:
+            if "get_task_mm_ret" not in self.names:
+                out.append(e.Mmget(at, mm))
+            self.reader.fetched(at, f, mm, "mm_access_ret", out)
+        elif got:
+            out.append(e.Mmput(at, got, observed=False))
+
+    def on_kthread_use_mm(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """kthread_use_mm(mm)"""
+        mm = self.reader.mm(f)
+        if mm:
+            self.reader.fetched(at, f, mm, "kthread_use_mm", out)
+            out.append(e.KthreadUseMm(at, mm))
+
+    def on_kthread_unuse_mm(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """kthread_unuse_mm(mm)"""
+        mm = self.reader.mm(f)
+        if mm:
+            self.reader.fetched(at, f, mm, "kthread_unuse_mm", out)
+            out.append(e.KthreadUnuseMm(at, mm))
+
+    def on_exit_mm_release(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """exit_mm_release(task, mm): the task lets go of mm."""
+        mm, pid = self.reader.mm(f), field(f, "pid") or at.pid
+        self.reader.fetched(at, f, mm, "exit_mm_release", out)
+        if pid is not None:
+            self.tasks.by_pid(pid).mm = None
+            out.append(e.TaskMm(at, pid, 0))
+
+    def on_exec_mm_release(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """exec_mm_release(task, mm): the task leaves mm for the one that its exec made."""
+        mm, pid = self.reader.mm(f), field(f, "pid") or at.pid
+        self.reader.fetched(at, f, mm, "exec_mm_release", out)
+        if pid is None:
+            return
+        task = self.tasks.by_pid(pid)
+        task.mm, task.exec_mm = task.exec_mm, None
+        if task.mm and "exec_mmap" not in self.names:
+            out.append(e.ExecMmap(at, task.mm, mm))
+            out.append(e.TaskMm(at, pid, task.mm))
+
+    def on_exec_mmap(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """exec_mmap(mm)"""
+        mm = self.reader.mm(f)
+        if not mm:
+            return
+        self.reader.fetched(at, f, mm, "exec_mmap", out)
+        out.append(e.ExecMmap(at, mm))
+        self.tasks.of(at).exec_mm = mm
+        if at.pid is not None:
+            out.append(e.TaskMm(at, at.pid, mm))
+
+    def on_copy_process_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """copy_process returned the child: its pid and mm."""
+        pid, mm = field(f, "pid"), self.reader.mm(f)
+        if field(f, "task") is not None and self.reader.mm(f, "task") is None:
+            return  # an error pointer: all that hangs on it is stale
+        self.reader.fetched(at, f, mm, "copy_process_ret", out)
+        if pid is not None and mm:
+            self.tasks.by_pid(pid).mm = mm
+            out.append(e.TaskMm(at, pid, mm))
+
+    def on_task_newtask(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """task_newtask: pid comm clone_flags (hex without 0x)"""
+        pid = field(f, "pid")
+        if pid is None:
+            return
+        try:
+            shared = bool(int(f.get("clone_flags", b""), 16) & CLONE_VM)
+        except ValueError:
+            out.append(e.TaskNew(at, pid, at.pid, None))
+            return
+        self.tasks.drop(pid)
+        if shared:
+            self.tasks.by_pid(pid).mm = self.tasks.of(at).mm
+        out.append(e.TaskNew(at, pid, at.pid, shared))
+
+    def on_sched_process_exit(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """sched_process_exit: comm pid"""
+        pid = field(f, "pid")
+        if pid is not None:
+            out.append(e.TaskExit(at, pid))
+
+    def on_sched_process_free(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """sched_process_free: comm pid"""
+        pid = field(f, "pid")
+        if pid is not None:
+            self.tasks.drop(pid)
+
+    # --- swapoff -----------------------------------------------------------------------------------------------------
+
+    def _areas(self, at: At, f: Fields, name: str, out: list[e.Event]) -> None:
+        self.reader.head(at, f, name, out)
+        self.reader.inuse(at, f, name, out)
+
+    def on_swapon(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """swapon(path)"""
+        self._areas(at, f, "swapon", out)
+        self.open(at, "swapon", path=text(f, "path"))
+        out.append(e.Swapon(at, text(f, "path"), field(f, "type")))
+
+    def on_swapon_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """swapon returned."""
+        bracket = self.tasks.of(at).pop("swapon")
+        out.append(e.SwaponRet(at, field(f, "ret"), bracket.path if bracket is not None else None, field(f, "type")))
+        self._areas(at, f, "swapon_ret", out)
+
+    def on_swapoff(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """swapoff(path)"""
+        self._areas(at, f, "swapoff", out)
+        out.append(e.Swapoff(at, text(f, "path"), field(f, "type")))
+
+    def on_swapoff_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """swapoff returned."""
+        out.append(
+            e.SwapoffRet(at, field(f, "ret"), field(f, "type"), field(f, "head"), field(f, "tail"), inuse(f))
+        )
+        self._areas(at, f, "swapoff_ret", out)
+
+    def on_try_to_unuse(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """try_to_unuse(type)"""
+        self._areas(at, f, "try_to_unuse", out)
+        out.append(e.TryToUnuse(at, field(f, "type")))
+
+    def on_try_to_unuse_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """try_to_unuse returned."""
+        self._areas(at, f, "try_to_unuse_ret", out)
+        out.append(e.TryToUnuseRet(at, field(f, "ret")))
+
+    def on_drain_mmlist(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """drain_mmlist(): entered; what it decides shows at its return."""
+        self._areas(at, f, "drain_mmlist", out)
+        if "mmlist_drain" not in self.names:
+            out.append(e.MmlistDrain(at, None))
+
+    def on_drain_mmlist_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """drain_mmlist returned."""
+        self._areas(at, f, "drain_mmlist_ret", out)
+
+    def on_shmem_unuse(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """shmem_unuse(type): a pass begins."""
+        out.append(e.SwapoffPass(at, field(f, "type")))
+
+    def on_unuse_mm(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """unuse_mm(mm, type): swapoff walks mm."""
+        mm = self.reader.mm(f)
+        if mm:
+            self.reader.fetched(at, f, mm, "unuse_mm", out)
+            out.append(e.UnuseMm(at, mm, field(f, "type")))
+            self.open(at, "unuse_mm", mm=mm)
+
+    def on_unuse_mm_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """unuse_mm returned."""
+        self._unused(at, "unuse_mm", out)
+
+    def on_unuse_pte_range(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """unuse_pte_range(mm, type): swapoff walks a page table of mm."""
+        mm = self.reader.mm(f)
+        if mm:
+            self.reader.fetched(at, f, mm, "unuse_pte_range", out)
+            out.append(e.UnuseMm(at, mm, field(f, "type")))
+            self.open(at, "unuse_pte_range", mm=mm)
+
+    def on_unuse_pte_range_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """unuse_pte_range returned."""
+        self._unused(at, "unuse_pte_range", out)
+
+    def _unused(self, at: At, kind: str, out: list[e.Event]) -> None:
+        bracket = self.tasks.of(at).pop(kind)
+        if bracket is not None and bracket.mm and not self.unuse_clears:
+            out.append(e.SwapRelease(at, bracket.mm))
+
+    # --- memory fetched and nothing else -----------------------------------------------------------------------------
+
+    def _fetch_only(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        mm = self.reader.mm(f)
+        self.reader.fetched(at, f, mm, "probe", out)
+        self.reader.head(at, f, "probe", out)
+
+    on_mm_trace_rss_stat = _fetch_only
+    on_copy_swap_entry = _fetch_only
+    on_oom_reap_mm = _fetch_only
+    on_ksm_enter = _fetch_only
+
+
+NAMES = frozenset(name[3:] for name in dir(Probes) if name.startswith("on_"))
+"""The event names of layer B."""
+

@@ -1,0 +1,106 @@
+"""What each task is in the middle of: the brackets between a probe on a function and the probe on its return."""
+
+from __future__ import annotations
+
+import msgspec
+
+from mmlist.replay.record import At
+
+
+class Duplicate(msgspec.Struct):
+    """A swap_duplicate inside a bracket: `entry` and the `nr - 1` after it, and where the call stands."""
+
+    entry: int
+    nr: int
+    at: At
+
+
+class Bracket(msgspec.Struct):
+    """An entry probe whose return is still to come.
+
+    `mm` is whose it is (dst for a copy), `src` a copy's parent, `pid` the task that get_task_mm asks about. `epoch` is
+    the count of losses when it opened: after a loss nobody knows whether it is still open.
+    """
+
+    kind: str
+    at: At
+    epoch: int
+    mm: int | None = None
+    src: int | None = None
+    pid: int | None = None
+    path: str | None = None
+    got: int | None = None
+    duplicates: list[Duplicate] = msgspec.field(default_factory=list)
+
+
+class Task:
+    """One task's open brackets and the little that must be kept between two of its lines."""
+
+    __slots__ = ("brackets", "exec_mm", "last", "mm", "pending_duplicate", "pending_free")
+
+    def __init__(self) -> None:
+        """A task of which nothing is known."""
+        self.brackets: list[Bracket] = []
+        self.mm: int | None = None
+        self.exec_mm: int | None = None
+        self.pending_duplicate: Duplicate | None = None
+        self.pending_free: tuple[int, int | None] | None = None
+        self.last: tuple[str, int | None] = ("", None)
+
+    def find(self, *kinds: str) -> Bracket | None:
+        """The innermost open bracket of one of `kinds`."""
+        for bracket in reversed(self.brackets):
+            if bracket.kind in kinds:
+                return bracket
+        return None
+
+    def pop(self, kind: str) -> Bracket | None:
+        """Close the innermost bracket of `kind` and all that was opened inside it; None if none is open."""
+        for index in range(len(self.brackets) - 1, -1, -1):
+            if self.brackets[index].kind == kind:
+                found = self.brackets[index]
+                del self.brackets[index:]
+                return found
+        return None
+
+    def forget(self, epoch: int) -> None:
+        """Drop the brackets opened before loss number `epoch`: their returns may be among what was lost."""
+        if self.brackets and self.brackets[0].epoch != epoch:
+            self.brackets = [bracket for bracket in self.brackets if bracket.epoch == epoch]
+            self.pending_duplicate = None
+            self.pending_free = None
+
+
+class Tasks:
+    """All tasks by pid; the idle tasks, which share pid 0, by CPU."""
+
+    def __init__(self) -> None:
+        """No task is known."""
+        self._tasks: dict[int, Task] = {}
+        self.epoch = 0
+
+    def of(self, at: At) -> Task:
+        """The task that `at` is on."""
+        key = at.pid or -1 - (at.cpu or 0)
+        task = self._tasks.get(key)
+        if task is None:
+            task = self._tasks[key] = Task()
+        if task.brackets:
+            task.forget(self.epoch)
+        return task
+
+    def by_pid(self, pid: int) -> Task:
+        """The task `pid`, made if it was not known."""
+        task = self._tasks.get(pid)
+        if task is None:
+            task = self._tasks[pid] = Task()
+        return task
+
+    def drop(self, pid: int) -> None:
+        """Task `pid` is gone."""
+        self._tasks.pop(pid, None)
+
+    def lost(self) -> None:
+        """Events were lost: any task may have returned from anything meanwhile."""
+        self.epoch += 1
+

@@ -1,0 +1,97 @@
+"""Reading the values of payload fields: numbers, addresses, and what a probe fetched from memory (EVENTS.md)."""
+
+from __future__ import annotations
+
+from mmlist.replay.events import Event, Fetched, FetchedHead, FetchedInuse
+from mmlist.replay.record import At
+
+Fields = dict[str, bytes]
+
+INIT_MM = 0
+"""The model's name for init_mm, the list's head: no mm_struct lies at address 0."""
+
+_ERROR_POINTER = 0xFFFF_FFFF_FFFF_F001
+_MEMO_LIMIT = 1 << 16
+
+_memo: dict[bytes, int] = {}
+
+
+def number(value: bytes) -> int | None:
+    """The integer of `value`, decimal or 0x-hex, signed; None if it is none (`(fault)`, a name)."""
+    known = _memo.get(value)
+    if known is not None:
+        return known
+    try:
+        found = int(value, 16) if value[:2] in (b"0x", b"0X") else int(value)
+    except ValueError:
+        return None
+    if len(_memo) >= _MEMO_LIMIT:
+        _memo.clear()
+    _memo[value] = found
+    return found
+
+
+def field(fields: Fields, name: str) -> int | None:
+    """The number in field `name`, None if the field is absent or no number."""
+    value = fields.get(name)
+    return None if value is None else number(value)
+
+
+def text(fields: Fields, name: str) -> str | None:
+    """The text in field `name` (a path), None if absent; bytes that are not UTF-8 as surrogate escapes."""
+    value = fields.get(name)
+    return None if value is None else value.decode("utf-8", "surrogateescape")
+
+
+def is_mm(address: int | None) -> bool:
+    """Whether `address` can be an mm: not unknown, not NULL, no error pointer (include/linux/err.h: IS_ERR)."""
+    return address is not None and 0 < address < _ERROR_POINTER
+
+
+class Reader:
+    """Reads what hangs on the addresses of one log: it knows which address init_mm is (None: the log does not say)."""
+
+    def __init__(self, init_mm: int | None) -> None:
+        """`init_mm`: its address, or None."""
+        self.init_mm = init_mm
+
+    def mm(self, fields: Fields, name: str = "mm") -> int | None:
+        """The mm in field `name`: an address, INIT_MM for init_mm; None for NULL, an error pointer, or no such field."""
+        value = fields.get(name)
+        if value is None:
+            return None
+        if value == b"init_mm":
+            return INIT_MM
+        address = number(value)
+        if address is None or not is_mm(address):
+            return None
+        return INIT_MM if address == self.init_mm else address
+
+    def fetched(self, at: At, fields: Fields, mm: int | None, name: str, out: list[Event]) -> None:
+        """Append what the probe fetched of `mm` (nothing where mm is NULL: what hangs on it is stale bytes)."""
+        if mm is None or mm == INIT_MM:
+            return
+        users, count = field(fields, "users"), field(fields, "count")
+        next_, prev = field(fields, "next"), field(fields, "prev")
+        if users is not None or count is not None or next_ is not None or prev is not None:
+            out.append(Fetched(at, mm, users, count, next_, prev, name))
+
+    def head(self, at: At, fields: Fields, name: str, out: list[Event]) -> None:
+        """Append what the probe fetched of the list's head."""
+        head, tail = field(fields, "head"), field(fields, "tail")
+        if head is not None and tail is not None:
+            out.append(FetchedHead(at, head, tail, name))
+
+    def inuse(self, at: At, fields: Fields, name: str, out: list[Event]) -> None:
+        """Append what the probe fetched of inuse_pages."""
+        found = inuse(fields)
+        if found is not None:
+            out.append(FetchedInuse(at, found, name))
+
+
+def inuse(fields: Fields) -> tuple[int, ...] | None:
+    """inuse_pages by type from `inuse0`, `inuse1`, ... up to the first that is absent; None if there is none."""
+    found: list[int] = []
+    while (value := field(fields, f"inuse{len(found)}")) is not None:
+        found.append(value)
+    return tuple(found) or None

@@ -1,0 +1,384 @@
+"""The closed vocabulary of events: what a log's lines mean, whoever printed them. Everything meets here.
+
+`bind` makes events of records, the model steps on them, nothing else passes between the two. Names are the kernel's own.
+`at` is the line the event was read from; `observed` is False where the event was inferred from what a task is in the
+middle of (EVENTS.md, layer B). Addresses and swap entries are integers. None is unknown.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from mmlist.replay.record import At
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Base of all events."""
+
+    at: At
+
+
+class MmInit(Event, frozen=True):
+    """A new generation begins at `mm`: mm_users 1, mm_count 1, off the list (kernel/fork.c: mm_init)."""
+
+    mm: int
+
+
+class DupMmap(Event, frozen=True):
+    """A fork starts to copy `parent` into `child` (dup_mmap); 2.6.9 joins here."""
+
+    parent: int
+    child: int
+
+
+class MmFork(Event, frozen=True):
+    """dup_mmap is done: `child` is a copy of `parent`."""
+
+    parent: int
+    child: int
+    child_pid: int | None = None
+
+
+class MmForkFailed(Event, frozen=True):
+    """dup_mmap failed part way with `ret`."""
+
+    parent: int
+    child: int
+    ret: int | None
+
+
+class ExecMmap(Event, frozen=True):
+    """The task takes `mm` (fs/exec.c: exec_mmap) and leaves `old`; 2.6.9 joins here. `nr`: mmlist_nr after."""
+
+    mm: int
+    old: int | None = None
+    nr: int | None = None
+
+
+class TaskMm(Event, frozen=True):
+    """Task `pid` now has `mm` (0: none)."""
+
+    pid: int
+    mm: int
+
+
+class TaskNew(Event, frozen=True):
+    """Task `pid` was created by `parent_pid`; `shared` tells CLONE_VM (None: unknown)."""
+
+    pid: int
+    parent_pid: int | None
+    shared: bool | None
+
+
+class TaskExit(Event, frozen=True):
+    """Task `pid` is gone."""
+
+    pid: int
+
+
+class TaskFlags(Event, frozen=True):
+    """Task `pid` has `flags` from now on (PF_BORROWED_MM 0x02000000, PF_KTHREAD 0x00200000)."""
+
+    pid: int
+    flags: int
+
+
+class Mmget(Event, frozen=True):
+    """One user more. `users` is the count before the step."""
+
+    mm: int
+    users: int | None = None
+
+
+class Mmput(Event, frozen=True):
+    """One user less. `users` is the count before the step, `nr` mmlist_nr after it."""
+
+    mm: int
+    users: int | None = None
+    nr: int | None = None
+    observed: bool = True
+
+
+class FinalPut(Event, frozen=True):
+    """mm_users has reached 0 and __mmput runs (kernel/fork.c: __mmput)."""
+
+    mm: int
+
+
+class Mmgrab(Event, frozen=True):
+    """One reference to the struct more. `count` is the one before the step."""
+
+    mm: int
+    count: int | None = None
+
+
+class Mmdrop(Event, frozen=True):
+    """One reference to the struct less. `count` is the one before the step."""
+
+    mm: int
+    count: int | None = None
+
+
+class ExitMmap(Event, frozen=True):
+    """The address space begins to be torn down (mm/mmap.c: exit_mmap)."""
+
+    mm: int
+
+
+class ExitMmapRet(Event, frozen=True):
+    """exit_mmap has returned."""
+
+    mm: int
+
+
+class MmputRet(Event, frozen=True):
+    """__mmput is over, the removal from mmlist behind it."""
+
+    mm: int
+
+
+class MmFree(Event, frozen=True):
+    """The struct is freed (kernel/fork.c: __mmdrop); the generation ends."""
+
+    mm: int
+
+
+class GetTaskMm(Event, frozen=True):
+    """get_task_mm on task `pid` returned `mm` (0: NULL). `entered` is where the call began, if that was seen."""
+
+    pid: int | None
+    mm: int
+    entered: At | None = None
+
+
+class KthreadUseMm(Event, frozen=True):
+    """The current kernel thread borrows `mm` (kthread_use_mm; use_mm in 2.6)."""
+
+    mm: int
+
+
+class KthreadUnuseMm(Event, frozen=True):
+    """The current kernel thread gives `mm` back."""
+
+    mm: int
+
+
+class Swapon(Event, frozen=True):
+    """swapon begins."""
+
+    path: str | None
+    type: int | None = None
+
+
+class SwaponRet(Event, frozen=True):
+    """swapon returned `ret`; it took the lowest free type unless `type` says another."""
+
+    ret: int | None
+    path: str | None = None
+    type: int | None = None
+
+
+class Swapoff(Event, frozen=True):
+    """swapoff begins."""
+
+    path: str | None
+    type: int | None = None
+
+
+class SwapoffRet(Event, frozen=True):
+    """swapoff returned `ret`; `head`, `tail`, `inuse` as fetched at its return."""
+
+    ret: int | None
+    type: int | None = None
+    head: int | None = None
+    tail: int | None = None
+    inuse: tuple[int, ...] | None = None
+
+
+class TryToUnuse(Event, frozen=True):
+    """swapoff's walk begins (mm/swapfile.c: try_to_unuse)."""
+
+    type: int | None
+
+
+class TryToUnuseRet(Event, frozen=True):
+    """swapoff's walk ended with `ret`."""
+
+    ret: int | None
+
+
+class SwapoffPass(Event, frozen=True):
+    """A pass over the list begins (shmem_unuse is its first call)."""
+
+    type: int | None
+
+
+class UnuseMm(Event, frozen=True):
+    """swapoff walks the page tables of `mm` (unuse_mm, unuse_pte_range)."""
+
+    mm: int
+    type: int | None
+
+
+class SwapAlloc(Event, frozen=True):
+    """A slot was handed out: `entry` is in use from here (get_swap_page, folio_alloc_swap)."""
+
+    entry: int
+
+
+class SwapDuplicate(Event, frozen=True):
+    """The counts of `entry` and the nr-1 after it went up. `mm`: for whom, where the bracket tells."""
+
+    entry: int
+    nr: int = 1
+    mm: int | None = None
+
+
+class SwapFree(Event, frozen=True):
+    """The counts of `entry` and the nr-1 after it go down."""
+
+    entry: int
+    nr: int = 1
+
+
+class SwapUsage(Event, frozen=True):
+    """A free left `usage` in swap_map (__swap_entry_free's return). `entry` None: nobody names it. `mm`: whose it was."""
+
+    usage: int
+    entry: int | None
+    mm: int | None
+
+
+class SwapShmem(Event, frozen=True):
+    """`entry` belongs to shmem, which holds it without an mm (swap_shmem_alloc)."""
+
+    entry: int
+
+
+class PutSwapFolio(Event, frozen=True):
+    """The swap cache lets go of `entry` (put_swap_folio)."""
+
+    entry: int
+
+
+class SwapAssign(Event, frozen=True):
+    """A pte of `mm` now holds `entry`; `why`: unmap (pageout) or fork. `begin`: the duplicate it was inferred from."""
+
+    mm: int
+    entry: int
+    why: str
+    observed: bool = True
+    begin: At | None = None
+
+
+class SwapClear(Event, frozen=True):
+    """A pte of `mm` no longer holds `entry`; `why`: zap, fault, unuse, undo, exit. `mm` None: one of its holders."""
+
+    mm: int | None
+    entry: int
+    why: str
+    observed: bool = True
+
+
+class SwapRelease(Event, frozen=True):
+    """An entry that nobody names was released, held by `mm` (None: by anybody)."""
+
+    mm: int | None
+    usage: int | None = None
+
+
+class JoinDue(Event, frozen=True):
+    """The step that puts `mm` on mmlist, if it is off, has come: the first entry was duplicated for it.
+
+    Only where the log cannot carry mmlist_add. `site`: pageout (after init_mm) or fork (after `after`). `begin` is where
+    the causing line stands; the join lies between it and the event that is `over`. Not `sure`: the step may have been
+    given up before the join.
+    """
+
+    mm: int
+    site: str
+    after: int
+    begin: At
+    over: bool
+    sure: bool = True
+
+
+class MmlistAdd(Event, frozen=True):
+    """`mm` was linked right after `after`. `nr`: mmlist_nr after."""
+
+    mm: int
+    after: int | None
+    nr: int | None = None
+
+
+class MmlistDel(Event, frozen=True):
+    """`mm` was unlinked; `why`: mmput, drain or unknown."""
+
+    mm: int
+    why: str
+    nr: int | None = None
+
+
+class MmlistVisit(Event, frozen=True):
+    """swapoff meets `mm`: `got` 1 takes hold of it (`users` is the count after), 0 skips it."""
+
+    mm: int
+    got: int
+    users: int | None = None
+    observed: bool = True
+
+
+class MmlistDrain(Event, frozen=True):
+    """drain_mmlist decided: `busy_type` >= 0 an area is in use, nothing is drained; -1 it drains; None: not said."""
+
+    busy_type: int | None
+
+
+class LockAcquire(Event, frozen=True):
+    """The task takes the lock `name`."""
+
+    address: int | None
+    name: str
+
+
+class LockRelease(Event, frozen=True):
+    """The task lets go of the lock `name`."""
+
+    address: int | None
+    name: str
+
+
+class Fetched(Event, frozen=True):
+    """What a probe read from memory: mm_users, mm_count and the node of `mm`. Each None where it was not fetched."""
+
+    mm: int
+    users: int | None
+    count: int | None
+    next: int | None
+    prev: int | None
+    name: str
+
+
+class FetchedHead(Event, frozen=True):
+    """What a probe read of the list's head: init_mm.mmlist's next and prev."""
+
+    head: int
+    tail: int
+    name: str
+
+
+class FetchedInuse(Event, frozen=True):
+    """What a probe read of the areas: inuse_pages by type."""
+
+    inuse: tuple[int, ...]
+    name: str
+
+
+class Lost(Event, frozen=True):
+    """Events are missing on `cpu` (None: any) after `since` up to `until`."""
+
+    cpu: int | None
+    since: int | None
+    until: int | None
+    count: int | None
+    kind: str

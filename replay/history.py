@@ -1,0 +1,275 @@
+"""A history: the fold of a log's records through events, model and invariants into facts, one after the other.
+
+This is where the parts are put together, and the only place that reads a log and steps the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mmlist.replay import facts as f
+from mmlist.replay.bind import NAMES, Binder
+from mmlist.replay.errors import OptionError
+from mmlist.replay.events import Event, Lost, Swapoff
+from mmlist.replay.invariants import Invariant, collect
+from mmlist.replay.judge import Judge
+from mmlist.replay.log import Log
+from mmlist.replay.model import State, type_shift
+from mmlist.replay.model import changes as c
+from mmlist.replay.order import ordered
+from mmlist.replay.parse import Parser
+from mmlist.replay.record import At, Loss, Record, Unparsed
+from mmlist.replay.survey import Survey, capture_header, survey
+
+_KEPT = (c.Born, c.Joined, c.Left, c.Zero, c.ExitBegan, c.Freed, c.Drained, c.SwapoffEnded, c.Unlisted)
+_SILENT_DIALECTS = frozenset({"perf_script"})
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to replay. Codes are INVARIANTS.md's; an empty `select` is all of them."""
+
+    profile: str = "auto"
+    mmlist_offset: int | None = None
+    init_mm: int | None = None
+    select: frozenset[str] = frozenset()
+    ignore: frozenset[str] = frozenset()
+    require: frozenset[str] = frozenset()
+    all_events: bool = False
+
+    def text(self) -> str:
+        """The options that change the result, as one line: part of what a run is known by."""
+        parts = [f"profile={self.profile}"]
+        for name in ("mmlist_offset", "init_mm"):
+            value = getattr(self, name)
+            if value is not None:
+                parts.append(f"{name}={value:#x}")
+        for name in ("select", "ignore", "require"):
+            codes = getattr(self, name)
+            if codes:
+                parts.append(f"{name}={','.join(sorted(codes))}")
+        if self.all_events:
+            parts.append("events=all")
+        return " ".join(parts)
+
+
+def replay(log: Log, options: Options | None = None) -> Iterator[f.Fact]:
+    """Replay `log`: its facts as they close, `Run` last.
+
+    Raises InputError for a log that cannot be read, OptionError for options that make no sense.
+    """
+    yield from History(log, options or Options()).facts()
+
+
+class History:
+    """One replay of one log."""
+
+    def __init__(self, log: Log, options: Options) -> None:
+        """Survey `log` and set up the model, the binder and the judge."""
+        self.log = log
+        self.options = options
+        self.invariants = collect()
+        _known_codes(options, self.invariants)
+        self.survey, self.parser = self._survey()
+        found = self.survey
+        self.state = State(
+            found.profile,
+            found.carries,
+            mmlist_offset=found.mmlist_offset,
+            init_mm=found.init_mm,
+            shift=type_shift(found.profile, found.entry_max),
+            grain=_grain(self.parser),
+        )
+        self.binder = Binder(
+            found.names,
+            init_mm=found.init_mm,
+            holdings_explicit=found.carries.holdings_explicit,
+            unuse_clears=found.carries.unuse_clears,
+            aio_names=found.aio_names,
+        )
+        self.checked = [self._status(invariant) for invariant in self.invariants]
+        active = [i for i, status in zip(self.invariants, self.checked, strict=True) if status.status == "checked"]
+        self.judge = Judge(active, self.state, reports_loss=self.parser.dialect not in _SILENT_DIALECTS)
+        self.tasks: dict[int, f.TaskSpan] = {}
+        self.losses = 0
+        self.events = 0
+
+    def _survey(self) -> tuple[Survey, Parser]:
+        options = self.options
+        header: dict[str, object] = {}
+        for number, _offset, line in self.log.lines():
+            header = capture_header(line) or header
+            if number > 200:
+                break
+        parser = Parser(self.log, NAMES)
+        records = (item for item in parser.records() if isinstance(item, Record))
+        found = survey(
+            records, header, profile=options.profile, mmlist_offset=options.mmlist_offset, init_mm=options.init_mm
+        )
+        return found, parser
+
+    def _status(self, invariant: Invariant) -> f.Checked:
+        code, options = invariant.code, self.options
+        if (options.select and code not in options.select) or code in options.ignore:
+            return f.Checked(code, invariant.slug, invariant.severity, "ignored", "by --select or --ignore")
+        if self.survey.profile.name not in invariant.profiles:
+            reason = f"not judged under profile {self.survey.profile.name}"
+            return f.Checked(code, invariant.slug, invariant.severity, "not checked", reason)
+        for any_of in invariant.needs:
+            if self.survey.names.isdisjoint(any_of):
+                reason = "the log has none of " + ", ".join(sorted(any_of))
+                return f.Checked(code, invariant.slug, invariant.severity, "not checked", reason)
+        return f.Checked(code, invariant.slug, invariant.severity, "checked")
+
+    # --- the fold ----------------------------------------------------------------------------------------------------
+
+    def facts(self) -> Iterator[f.Fact]:
+        """All facts, the run last."""
+        self.parser = Parser(self.log, NAMES)
+        last: At | None = None
+        for item in ordered(self.parser.records()):
+            if isinstance(item, Record):
+                last = item.at
+                yield from self._record(item)
+            elif isinstance(item, Loss):
+                yield from self._loss(item)
+            else:
+                yield _unparsed(item)
+        self.judge.judge(self.state.finish(last))
+        self.state.close()
+        yield from self._drain()
+        yield from self.tasks.values()
+        yield from self._violations()
+        yield from self.checked
+        yield from self._statistics()
+        yield self._run()
+
+    def _record(self, record: Record) -> Iterator[f.Fact]:
+        at = record.at
+        if at.seq != at.line:
+            yield f.Reordered(at.line, at.seq)
+        self._task(at)
+        self.events += 1
+        kept: c.Change | None = None
+        bound: Event | None = None
+        for event in self.binder.bind(record):
+            bound = bound or event
+            changes = self.state.step(event)
+            if changes:
+                self.judge.judge(changes)
+                kept = next((change for change in changes if isinstance(change, _KEPT) and change.at is at), kept)
+            elif isinstance(event, Swapoff):
+                kept = c.Saw(at, "swapoff")
+        if self.state.facts:
+            yield from self._drain()
+        if kept is not None or self.options.all_events:
+            yield _event_row(record, kept, bound)
+
+    def _task(self, at: At) -> None:
+        if at.pid is None:
+            return
+        span = self.tasks.get(at.pid)
+        if span is None:
+            self.tasks[at.pid] = f.TaskSpan(at.pid, at.comm, at.line)
+        else:
+            span.comm = at.comm
+
+    def _loss(self, loss: Loss) -> Iterator[f.Fact]:
+        self.losses += 1
+        for event in self.binder.lost(loss):
+            self.judge.judge(self.state.step(event))
+            if isinstance(event, Lost):
+                self.judge.lost(event)
+        yield f.LossRow(loss.at.line, loss.cpu, loss.since, loss.until, loss.count, loss.kind)
+
+    def _drain(self) -> Iterator[f.Fact]:
+        ready, self.state.facts = self.state.facts, []
+        yield from ready
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def _violations(self) -> Iterator[f.Fact]:
+        violations = self.judge.violations
+        wanted = {step.at.offset for violation in violations for step in violation.witness}
+        texts = self.log.texts(wanted) if wanted else {}
+        for violation in violations:
+            for step in violation.witness:
+                step.text = texts.get(step.at.offset)
+            yield violation
+
+    def _statistics(self) -> Iterator[f.Fact]:
+        for name, value in self.parser.ledger.counts().items():
+            yield f.Statistic(name, value, "lines")
+        for (at, what), index in zip(self.state.differences, range(1000), strict=False):
+            yield f.Statistic(f"difference {index + 1}", at.line, what)
+
+    def verdict(self) -> tuple[str, str]:
+        """The verdict and why: violated, unknown or conforming."""
+        errors = [v for v in self.judge.violations if v.severity == "E"]
+        certain = [v for v in errors if v.certainty != "undecided"]
+        if certain:
+            return "violated", f"{certain[0].code} {certain[0].slug} is {certain[0].certainty}"
+        if errors:
+            return "unknown", f"{errors[0].code} {errors[0].slug} is undecided: {errors[0].reason}"
+        checked = {status.code for status in self.checked if status.status == "checked"}
+        if not checked:
+            return "unknown", "no invariant could be checked"
+        missing = sorted(self.options.require - checked)
+        if missing:
+            return "unknown", f"required and not checked: {', '.join(missing)}"
+        if self.losses:
+            return "unknown", f"events were lost ({self.losses} places), and no later line can heal what they hid"
+        return "conforming", f"{len(checked)} invariants checked, none violated"
+
+    def _run(self) -> f.Run:
+        verdict, reason = self.verdict()
+        found, parser = self.survey, self.parser
+        return f.Run(
+            log=self.log.name,
+            sha256=self.log.sha256(),
+            size=self.log.size,
+            lines=parser.ledger.total,
+            profile=found.profile.name,
+            profile_reason=found.profile_reason,
+            clock=found.clock or "unknown",
+            ts_unit=parser.ts_unit,
+            dialect=parser.dialect,
+            options=self.options.text(),
+            verdict=verdict,
+            reason=reason,
+            events=self.events,
+            compared=self.state.compared,
+            differing=self.state.differing,
+            mmlist_offset=found.mmlist_offset,
+            mmlist_offset_source=found.mmlist_offset_source,
+            init_mm=found.init_mm,
+            init_mm_source=found.init_mm_source,
+            release=found.release,
+        )
+
+
+def _known_codes(options: Options, invariants: list[Invariant]) -> None:
+    known = {invariant.code for invariant in invariants}
+    for code in sorted((options.select | options.ignore | options.require) - known):
+        raise OptionError(f"no invariant {code!r}: known are {', '.join(sorted(known))}")
+
+
+def _grain(parser: Parser) -> int:
+    """What the clock cannot tell apart, in units of ts: the printed resolution (6 digits: a microsecond), 0 if raw."""
+    if parser.ts_unit != "ns":
+        return 0
+    return 0 if parser.ts_digits >= 9 else int(10 ** (9 - parser.ts_digits)) - 1
+
+
+def _event_row(record: Record, kept: c.Change | None, bound: Event | None) -> f.EventRow:
+    mm = getattr(kept, "mm", None)
+    entry = getattr(bound, "entry", None)
+    if mm is not None:
+        return f.EventRow(record.at, record.name, mm.address, mm.generation, entry)
+    address = getattr(bound, "mm", None)
+    return f.EventRow(record.at, record.name, address or None, None, entry)
+
+
+def _unparsed(item: Unparsed) -> f.UnparsedRow:
+    return f.UnparsedRow(item.at.line, item.at.offset, item.column, item.text, item.reason, item.severity)

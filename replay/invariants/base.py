@@ -1,0 +1,88 @@
+"""What an invariant is, and what it answers with: a finding, which the judge makes a violation of (judge.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from mmlist.replay.facts import Witness
+from mmlist.replay.model.changes import Change
+from mmlist.replay.model.mm import MEMBER, OFF, REMOVED, Mm
+from mmlist.replay.record import At
+
+ALL = ("2.6.9", "2.6.10", "modern")
+SWAP_ONLY = ("2.6.10", "modern")
+
+
+class Finding(msgspec.Struct):
+    """One contradiction. `witness` are the lines that together contradict, in order, the last being where it was seen.
+
+    `absence`: it relies on a step not having come since `since` (None: since the log began); `explicit`: that step would
+    be an event of its own in this log. `order` are pairs of lines whose order the claim needs. `follows` are the
+    violations, as (code, mm) in order of preference, that would have caused this one. `cap` bounds the certainty.
+    """
+
+    at: At
+    message: str
+    witness: list[Witness]
+    mm: Mm | None = None
+    entry: int | None = None
+    type: int | None = None
+    absence: bool = True
+    since: At | None = None
+    explicit: bool = False
+    order: list[tuple[At, At]] = msgspec.field(default_factory=list)
+    follows: list[tuple[str, Mm | None]] = msgspec.field(default_factory=list)
+    cap: str = "proven"
+    episode: int | None = None  # findings of one code and mm with the same number are one violation
+
+
+Check = Callable[[Any, Any], Iterable[Finding]]
+"""(change, state) -> findings; it reads both and changes neither."""
+
+
+class Invariant(msgspec.Struct, frozen=True):
+    """One invariant. `needs`: from each set the log must carry at least one event, else it is not checked."""
+
+    code: str
+    slug: str
+    severity: str  # E, W
+    title: str
+    profiles: tuple[str, ...]
+    needs: tuple[frozenset[str], ...]
+    changes: tuple[type[Change], ...]
+    check: Check
+    doc: str = ""
+
+
+def witness(at: At, role: str, site: str, state: str = "", should: str = "") -> Witness:
+    """One line of evidence; see facts.Witness."""
+    return Witness(at, role, site, state, should)
+
+
+def name(mm: Mm) -> str:
+    """How an mm is written: its address, and its generation from the second on."""
+    return f"mm {mm.address:#x}" + (f" (generation {mm.generation})" if mm.generation > 1 else "")
+
+
+def listed(mm: Mm, state: str) -> str:
+    """What `listed` was, in words."""
+    if state == MEMBER:
+        return f"{name(mm)} is on mmlist"
+    if state == OFF:
+        return f"{name(mm)} is off mmlist"
+    if state == REMOVED:
+        return f"{name(mm)} was taken off mmlist by its last mmput"
+    return f"the membership of {name(mm)} is {state}"
+
+
+def needs(*sets: str) -> tuple[frozenset[str], ...]:
+    """Each argument is one set, its names apart by blanks."""
+    return tuple(frozenset(names.split()) for names in sets)
+
+
+def kernel_site(why: str) -> str:
+    """The function that assigns an entry to a pte, by the assignment's `why`."""
+    return {"unmap": "try_to_unmap_one", "fork": "copy_nonpresent_pte"}.get(why, "set_pte")

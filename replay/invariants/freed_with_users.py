@@ -1,0 +1,67 @@
+"""The mm_struct is freed while mm_users is above 0.
+
+What it says
+    The struct outlives its users: it is freed only when mm_users is 0.
+
+Why the kernel needs it
+    All users together hold one reference of mm_count. If the struct goes while they stay, they use freed memory, and a
+    member would leave a freed node on mmlist.
+
+Kernel reference
+    kernel/fork.c: __mmdrop, mmdrop, free_mm. A never-used mm of a failed exec or fork is freed with mm_users still 1
+    (fs/exec.c: bprm_mm_init; kernel/fork.c: fail_nocontext): legal if it never joined.
+
+Limits
+    mm_users is taken from a fetch at the free, or from explicit counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmlist.replay.invariants.base import ALL, Finding, Invariant, name, needs, witness
+from mmlist.replay.model import State
+from mmlist.replay.model.changes import Freed
+
+
+def check(change: Freed, state: State) -> Iterator[Finding]:
+    """A free with users left."""
+    mm, users = change.mm, change.users
+    if change.implied or users is None or users <= 0 or mm.zero is not None:
+        return
+    if not change.fetched and not (state.counts(mm) and mm.born is not None):
+        return
+    joined = mm.joined is not None or mm.drained is not None
+    if users == 1 and not joined and not mm.used:
+        return
+    lines = [witness(mm.users_at, "mm_users last known here", "mmget")] if not change.fetched and mm.users_at else []
+    yield Finding(
+        change.at,
+        f"{name(mm)} is freed while its mm_users is {users}",
+        [
+            *lines,
+            witness(
+                change.at,
+                "freed here",
+                "__mmdrop",
+                f"mm_users of {name(mm)} is {users}" + (", as fetched" if change.fetched else ", as counted"),
+                "the users hold one mm_count together, which __mmput drops last (kernel/fork.c: __mmput, mmdrop)",
+            ),
+        ],
+        mm,
+        absence=not change.fetched,
+        since=mm.users_at,
+        explicit=state.carries.gets_explicit,
+    )
+
+
+INVARIANT = Invariant(
+    "C4",
+    "freed-with-users",
+    "E",
+    "the mm_struct is freed while mm_users is above 0",
+    ALL,
+    needs("mm_free __mmdrop", "mmput mmput_async mmget __mmdrop"),
+    (Freed,),
+    check,
+)

@@ -1,0 +1,67 @@
+"""An mm that is not on mmlist is removed from it.
+
+What it says
+    Only members are taken off.
+
+Why the kernel needs it
+    list_del of a node that was poisoned, or that is on a list no more, writes through stale pointers.
+
+Kernel reference
+    kernel/fork.c: __mmput tests list_empty; mm/swapfile.c: drain_mmlist uses list_del_init, so that a list_del of the
+    self-linked node by an mmput that had seen it linked is harmless.
+
+Limits
+    Needs explicit removals. list_del of a self-linked node after a drain is legal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmlist.replay.invariants.base import ALL, Finding, Invariant, name, needs, witness
+from mmlist.replay.model import State
+from mmlist.replay.model.changes import Left
+from mmlist.replay.model.mm import OFF, REMOVED
+
+
+def check(change: Left, state: State) -> Iterator[Finding]:
+    """A removal of an mm that is off mmlist."""
+    mm = change.mm
+    if not change.observed or change.seen or change.before not in (OFF, REMOVED) or not state.list_known(mm):
+        return
+    drained = mm.drained is not None and mm.drained is not change.at
+    if change.before == OFF and change.why == "mmput" and drained:
+        return
+    since = change.since or mm.born
+    lines = [witness(since, "off mmlist since here", "list_del" if change.since else "mm_init")] if since else []
+    yield Finding(
+        change.at,
+        f"{name(mm)} is removed from mmlist although it is not on it",
+        [
+            *lines,
+            witness(
+                change.at,
+                "removed here",
+                "list_del",
+                f"{name(mm)} is off mmlist" if change.before == OFF else f"the node of {name(mm)} is poisoned",
+                "mmput takes an mm off only if its node is not empty (kernel/fork.c: __mmput)",
+            ),
+        ],
+        mm,
+        since=since,
+        explicit=state.carries.list_explicit,
+        order=[(since, change.at)] if since else [],
+        follows=[("M5", mm), ("C3", mm)],
+    )
+
+
+INVARIANT = Invariant(
+    "M11",
+    "removal-of-nonmember",
+    "E",
+    "an mm that is not on mmlist is removed from it",
+    ALL,
+    needs("mmlist_del"),
+    (Left,),
+    check,
+)

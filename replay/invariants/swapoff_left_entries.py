@@ -1,0 +1,82 @@
+"""swapoff returned 0 and an entry of its area is still held, or is named later.
+
+What it says
+    A successful swapoff leaves no entry of its area anywhere.
+
+Why the kernel needs it
+    The area's data is gone. Whoever still holds an entry of it reads nothing, or what the next area of that type holds.
+
+Kernel reference
+    mm/swapfile.c: try_to_unuse, SYSCALL swapoff.
+
+Limits
+    Judged for entries that are certainly held: what swapoff releases is often named by no line, and then what its walk
+    touched is unknown. An allocation seen later is another fault (D7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmlist.replay.invariants.base import ALL, Finding, Invariant, kernel_site, name, needs, witness
+from mmlist.replay.model import State
+from mmlist.replay.model.changes import Named, SwapoffEnded
+
+_SHOULD = "try_to_unuse goes on until inuse_pages of the area is 0 (mm/swapfile.c: try_to_unuse)"
+
+
+def check(change: SwapoffEnded | Named, state: State) -> Iterator[Finding]:
+    """An entry that outlived its area."""
+    if isinstance(change, Named):
+        yield _named(change)
+        return
+    for mm, entry, hold in change.held:
+        yield Finding(
+            change.at,
+            f"swapoff of area {change.call.type} returned 0 while {name(mm)} still holds entry {entry:#x}",
+            [
+                witness(hold.at, "entry assigned here", kernel_site(hold.why)),
+                witness(change.call.at, "swapoff begins here", "swapoff"),
+                witness(change.at, "returned 0 here", "swapoff", f"{name(mm)} holds entry {entry:#x}", _SHOULD),
+            ],
+            mm,
+            entry,
+            type=change.call.type,
+            since=hold.at,
+            explicit=hold.observed and state.carries.unuse_clears,
+            follows=[("M1", mm), ("M8", mm)],
+        )
+
+
+def _named(change: Named) -> Finding:
+    return Finding(
+        change.at,
+        f"entry {change.entry:#x} of swap area {change.type} is named after its swapoff returned 0",
+        [
+            witness(change.closed, "swapoff returned 0 here", "swapoff"),
+            witness(change.at, "named here", change.what, f"area {change.type} is not in use", _SHOULD),
+        ],
+        change.mm,
+        change.entry,
+        type=change.type,
+        since=change.closed,
+        explicit=True,
+        order=[(change.closed, change.at)],
+        follows=[("M1", change.mm), ("M8", change.mm)] if change.mm is not None else [],
+    )
+
+
+INVARIANT = Invariant(
+    "D5",
+    "swapoff-left-entries",
+    "E",
+    "swapoff returned 0 and an entry of that area is still held, or is named later",
+    ALL,
+    needs(
+        "swapoff_ret",
+        "swap_assign swap_duplicate swap_free swap_free_nr free_swap_and_cache free_swap_and_cache_nr "
+        "folio_dup_swap swap_dup_entry_direct swap_put_entries_direct",
+    ),
+    (SwapoffEnded, Named),
+    check,
+)

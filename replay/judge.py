@@ -1,0 +1,159 @@
+"""Findings become violations: certainty, one row a bug, what follows from what, and the verdict (INVARIANTS.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from mmlist.replay.events import Lost
+from mmlist.replay.facts import Violation
+from mmlist.replay.invariants.base import Finding, Invariant
+from mmlist.replay.model import State
+from mmlist.replay.model.changes import Change
+from mmlist.replay.model.mm import Mm
+
+_STRENGTH = {"undecided": 0, "likely": 1, "proven": 2}
+
+_RESTS_ON_LINKS = frozenset({"M1", "M4", "M5", "M6", "M8", "M9", "M11", "D3", "D6", "D9"})
+"""What may break because a linked node was added again: the list's links are no guide after that."""
+
+Key = tuple[str, int, int]
+
+
+class _Span(msgspec.Struct):
+    """Between which times nothing may be missing for a violation to hold: None is without an end."""
+
+    since: int | None
+    until: int | None
+
+
+class Judge:
+    """Hears the changes of every step, asks the invariants that they can break, keeps the violations."""
+
+    def __init__(self, invariants: Iterable[Invariant], state: State, *, reports_loss: bool) -> None:
+        """`invariants` are those to check; `reports_loss`: the log's dialect says when events are missing."""
+        self.violations: list[Violation] = []
+        self._state = state
+        self._reports_loss = reports_loss
+        self._listeners: dict[type[Change], list[Invariant]] = {}
+        for invariant in invariants:
+            for kind in invariant.changes:
+                self._listeners.setdefault(kind, []).append(invariant)
+        self._rows: dict[tuple[str, int, int, int, str], Violation] = {}
+        self._spans: dict[int, _Span] = {}
+        self._latest: dict[Key, int] = {}
+
+    def judge(self, changes: list[Change]) -> None:
+        """Ask every invariant that listens to one of `changes`."""
+        for change in changes:
+            for invariant in self._listeners.get(type(change), ()):
+                for finding in invariant.check(change, self._state):
+                    self._add(invariant, finding)
+
+    def _add(self, invariant: Invariant, finding: Finding) -> None:
+        certainty, reason = self._certainty(finding)
+        mm, generation = _identity(finding.mm)
+        area = -1 if finding.type is None or finding.mm is not None else finding.type
+        signature = invariant.code + ": " + " > ".join(f"{step.role} @{step.site}" for step in finding.witness)
+        told_apart = signature if finding.episode is None else f"episode {finding.episode}"
+        key = (invariant.code, mm, generation, area, told_apart)
+        known = self._rows.get(key)
+        if known is not None:
+            known.count += 1
+            known.last_line = finding.at.line
+            if _STRENGTH[certainty] > _STRENGTH[known.certainty]:
+                known.certainty, known.reason = certainty, reason
+                known.at, known.witness, known.message = finding.at, finding.witness, finding.message
+                known.signature = signature
+                self._span(known.id, finding)
+            return
+        violation = Violation(
+            id=len(self.violations) + 1,
+            code=invariant.code,
+            slug=invariant.slug,
+            severity=invariant.severity,
+            certainty=certainty,
+            at=finding.at,
+            last_line=finding.at.line,
+            count=1,
+            mm=finding.mm.address if finding.mm is not None else None,
+            generation=finding.mm.generation if finding.mm is not None else None,
+            entry=finding.entry,
+            type=finding.type,
+            follows_from=self._cause(invariant.code, finding),
+            signature=signature,
+            message=finding.message,
+            reason=reason,
+            witness=finding.witness,
+        )
+        self.violations.append(violation)
+        self._rows[key] = violation
+        self._latest.setdefault((invariant.code, mm, generation), violation.id)
+        self._latest[invariant.code, -1, -1] = violation.id
+        self._span(violation.id, finding)
+
+    def _span(self, id_: int, finding: Finding) -> None:
+        if finding.absence:
+            self._spans[id_] = _Span(None if finding.since is None else finding.since.ts, finding.at.ts)
+        else:
+            self._spans.pop(id_, None)
+
+    def _cause(self, code: str, finding: Finding) -> int | None:
+        """The violation that this one follows from: the first of those that the invariant names which was found before."""
+        for other, mm in finding.follows:
+            key = (other, -1, -1) if mm is None else (other, *_identity(mm))
+            found = self._latest.get(key)
+            if found is not None and (other != code or mm is not finding.mm):
+                return found
+        if self._state.broken is not None and code in _RESTS_ON_LINKS:
+            return self._latest.get(("M2", -1, -1))
+        return None
+
+    def _certainty(self, finding: Finding) -> tuple[str, str]:
+        state = self._state
+        for one, other in finding.order:
+            if one is not other and state.tied(one, other):
+                return "undecided", f"the clock does not fix the order of lines {one.line} and {other.line}"
+        if not finding.absence:
+            return _capped(finding, "proven", "the lines contradict each other")
+        since = 0 if finding.since is None else finding.since.seq
+        if state.loss_seq > since:
+            return "undecided", "events were lost where a step that would explain it may have been"
+        missing = self._missing(finding)
+        if not missing:
+            return _capped(finding, "proven", "the log is complete: a step that would explain it would be in it")
+        return "likely", "it relies on a step not having come, and " + missing
+
+    def _missing(self, finding: Finding) -> str:
+        """What keeps the log from being complete for `finding`; empty if nothing does."""
+        if not finding.explicit:
+            return "this log would not show that step as an event of its own"
+        if finding.mm is not None and finding.mm.born is None:
+            return "the mm was born before the log"
+        return "" if self._reports_loss else "the log's dialect does not say when events are missing"
+
+    def lost(self, event: Lost) -> None:
+        """Events are missing in an interval that may reach back: what relied on completeness there is undecided."""
+        for violation in self.violations:
+            span = self._spans.get(violation.id)
+            if span is None or violation.certainty == "undecided" or not _overlap(span, event):
+                continue
+            violation.certainty = "undecided"
+            violation.reason = f"events were lost (line {event.at.line}) where a step that would explain it may have been"
+
+
+def _overlap(span: _Span, event: Lost) -> bool:
+    starts_before = event.until is None or span.since is None or span.since <= event.until
+    ends_after = event.since is None or span.until is None or span.until >= event.since
+    return starts_before and ends_after
+
+
+def _identity(mm: Mm | None) -> tuple[int, int]:
+    return (-1, -1) if mm is None else (mm.address, mm.generation)
+
+
+def _capped(finding: Finding, certainty: str, reason: str) -> tuple[str, str]:
+    if _STRENGTH[certainty] > _STRENGTH[finding.cap]:
+        return finding.cap, "what is seen a moment later is at most likely"
+    return certainty, reason

@@ -1,0 +1,114 @@
+"""The reference model: what mmlist, mm_users and swap entries are, and what one event changes.
+
+`State.step(event)` is the whole of it: it mutates the state and answers with what changed, as data (changes.py). It does
+no I/O and knows nothing of log lines but their place. The parts: core (what all share), holdings (swap entries),
+membership (who is listed), lives (births, counts, ends), fetched (what probes read), swapoffs, borrowing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mmlist.replay import events as e
+from mmlist.replay.model.borrowing import Borrowing
+from mmlist.replay.model.changes import Change, Unlisted
+from mmlist.replay.model.core import INIT_MM, Carries
+from mmlist.replay.model.fetched import Deferred
+from mmlist.replay.model.mm import MEMBER, Mm
+from mmlist.replay.model.profile import PROFILES, Profile, type_shift
+from mmlist.replay.record import At
+
+
+class State(Borrowing):
+    """The whole state of one replay. Nothing but `step` mutates it."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        carries: Carries,
+        *,
+        mmlist_offset: int | None = None,
+        init_mm: int | None = None,
+        shift: int = 58,
+        grain: int = 0,
+    ) -> None:
+        """See Core."""
+        super().__init__(
+            profile, carries, mmlist_offset=mmlist_offset, init_mm=init_mm, shift=shift, grain=grain
+        )
+        self.pending_duplicates: dict[int, dict[int, At]] = {}
+        self.suspects: dict[tuple[int, int], Unlisted] = {}
+        self.deferred: dict[int | None, list[Deferred]] = {}
+        self.swapons: dict[int, e.Swapon] = {}
+        self.last_inuse: tuple[At, tuple[int, ...]] | None = None
+        self.borrowed: dict[int, tuple[int, At]] = {}
+        self.flags: dict[int, tuple[int, At]] = {}
+        self._handlers = self._bind_handlers()
+
+    def _bind_handlers(self) -> dict[type[e.Event], Callable[[Any], None]]:
+        return {
+            kind: handler
+            for kind in e.Event.__subclasses__()
+            if (handler := getattr(self, "on_" + _snake(kind.__name__), None)) is not None
+        }
+
+    def step(self, event: e.Event) -> list[Change]:
+        """Step on one event; what it changed, in order."""
+        self.changes = []
+        if self.deferred:
+            self.look_again(event.at)
+        handler = self._handlers.get(type(event))
+        if handler is not None:
+            handler(event)
+        return self.changes
+
+    def finish(self, at: At | None) -> list[Change]:
+        """The log has ended at `at`: what waited for a later line is decided, and what is open becomes facts."""
+        self.changes = []
+        self.look_at_rest()
+        if at is not None:
+            for change in list(self.suspects.values()):
+                if change.mm.listed != MEMBER and not change.mm.dying:
+                    self.emit(change)
+        return self.changes
+
+    def close(self) -> None:
+        """All that is still open becomes facts, with its end unknown."""
+        for mm in list(self.mms.values()):
+            if mm.membership is not None:
+                self.facts.append(mm.membership)
+            for holding in self.open_holdings(mm):
+                self.facts.append(holding)
+            mm.life.last_line = mm.last_seen.line if mm.last_seen is not None else mm.life.first_line
+            self.facts.append(mm.life)
+        for area in self.areas.values():
+            if area.fact is not None:
+                self.facts.append(area.fact)
+        for call in self.swapoffs.values():
+            self.facts.append(call.fact)
+
+    def on_lost(self, event: e.Lost) -> None:
+        """Events are missing: what was known may have changed unseen, until a line shows it again."""
+        self.loss_seq = event.at.seq
+        self.pending_duplicates.clear()
+        self.suspects.clear()
+        self.borrowed.clear()
+        for area in self.areas.values():
+            if area.used is False:
+                area.used = area.closed = None
+        for mm in self.mms.values():
+            mm.joining = None
+            mm.early = ""
+
+    def members_in_order(self) -> list[Mm]:
+        """The members by rank: mmlist as the model has it, also where not every link is known."""
+        return sorted(self.members.values(), key=lambda mm: mm.node.rank)
+
+
+def _snake(name: str) -> str:
+    """`MmlistAdd` -> `mmlist_add`."""
+    return "".join("_" + letter.lower() if letter.isupper() else letter for letter in name).lstrip("_")
+
+
+__all__ = ["INIT_MM", "PROFILES", "Carries", "Profile", "State", "type_shift"]

@@ -1,0 +1,169 @@
+"""What a step of the model answers with: what changed, as data, with what was known before it. Invariants read these."""
+
+from __future__ import annotations
+
+import msgspec
+
+from mmlist.replay.model.mm import Hold, Mm
+from mmlist.replay.model.swap import Entry, SwapoffCall
+from mmlist.replay.record import At
+
+
+class Change(msgspec.Struct):
+    """Base of all changes; `at` is the line of the event that made it."""
+
+    at: At
+
+
+class Born(Change):
+    """A generation began."""
+
+    mm: Mm
+
+
+class Got(Change):
+    """One user more. `before` is mm_users before it, None unknown; `zero` where it had reached 0; `how` mmget, visit, fetched."""
+
+    mm: Mm
+    before: int | None
+    zero: At | None
+    how: str
+
+
+class Put(Change):
+    """One user less. `before` as Got; `fetched` tells whether it was read from memory, else it was counted."""
+
+    mm: Mm
+    before: int | None
+    fetched: bool
+
+
+class Zero(Change):
+    """mm_users reached 0 (`how`: counted, __mmput, exit_mmap, fetched). `again`: where it had done so before."""
+
+    mm: Mm
+    how: str
+    again: At | None
+
+
+class ExitBegan(Change):
+    """exit_mmap began. `again`: where it had begun before. `listed`: the state of its membership."""
+
+    mm: Mm
+    again: At | None
+    listed: str
+
+
+class Freed(Change):
+    """The struct was freed. `users` is mm_users then, None unknown; `listed`, `linked` what was known and fetched of its node."""
+
+    mm: Mm
+    users: int | None
+    fetched: bool
+    listed: str
+    linked: bool
+    implied: bool
+
+
+class Joined(Change):
+    """A join. `before` is what `listed` was, `since` when; `parent` the mm it was linked after (None: init_mm, or unknown).
+
+    `parent_listed` is what the parent's `listed` was; `duplicate_pending` whether the task had duplicated an entry.
+    """
+
+    mm: Mm
+    site: str
+    before: str
+    since: At | None
+    parent: Mm | None
+    parent_listed: str
+    observed: bool
+    duplicate_pending: bool
+    removed: bool  # its last mmput had taken it off
+
+
+class Left(Change):
+    """A removal. `before` is what `listed` was, `why` mmput, drain, freed or unknown, `seen` the probe that showed it."""
+
+    mm: Mm
+    why: str
+    before: str
+    since: At | None
+    observed: bool
+    seen: str
+    poisoned: bool
+
+
+class Assigned(Change):
+    """A pte of the mm now holds `entry`. `copied` is False where a fork copied it without a duplicate of its own."""
+
+    mm: Mm
+    entry: int
+    why: str
+    copied: bool
+
+
+class Unlisted(Change):
+    """An mm that certainly holds `entry` of an area in use is certainly not on mmlist. `why`: assigned, drained, seen, apart."""
+
+    mm: Mm
+    entry: int
+    hold: Hold
+    why: str
+    evidence: At
+    inferred: bool
+
+
+class Counted(Change):
+    """The count of `entry` was changed by `what` (duplicate, free, usage). `before` is the count then, None unknown."""
+
+    entry: int | None
+    what: str
+    before: int | None
+    usage: int | None
+    state: Entry | None
+    mm: Mm | None
+
+
+class Drained(Change):
+    """swapoff drained mmlist while `busy` (type, inuse_pages, line) was last observed; `members` were taken off by it."""
+
+    call: SwapoffCall | None
+    busy: tuple[int, int, At] | None
+    contradicted: At | None  # the line that said an area is in use, nothing is drained
+    members: int
+    observed: bool
+
+
+class SwapoffEnded(Change):
+    """swapoff returned. `left` are members that stayed though all observed inuse is 0; `held` entries of its area still held."""
+
+    call: SwapoffCall
+    ret: int | None
+    survivors: list[Mm]
+    held: list[tuple[Mm, int, Hold]]
+
+
+class Named(Change):
+    """An entry of an area that was swapped off, and not on again, was named by `what`."""
+
+    entry: int
+    type: int
+    closed: At
+    what: str
+    mm: Mm | None
+
+
+class MmHandedOut(Change):
+    """get_task_mm on task `pid` returned `mm`, though the task is a borrower since `borrowed`."""
+
+    pid: int
+    mm: Mm
+    borrowed: At
+    how: str
+
+
+class Saw(Change):
+    """The list, or the loss of events, told something: for the record of events that matter."""
+
+    what: str

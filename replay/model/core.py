@@ -1,0 +1,137 @@
+"""What all parts of the model share: the mms by address, the list, and the changes of the step that is going on."""
+
+from __future__ import annotations
+
+import msgspec
+
+from mmlist.replay.facts import Fact
+from mmlist.replay.model.changes import Born, Change
+from mmlist.replay.model.mm import APART, MEMBER, Mm
+from mmlist.replay.model.mmlist import Mmlist, Node
+from mmlist.replay.model.profile import Profile
+from mmlist.replay.model.swap import Area, Entry, SwapoffCall
+from mmlist.replay.record import At
+
+INIT_MM = 0
+
+
+class Carries(msgspec.Struct, frozen=True):
+    """What a log can say (survey.py): each False means that the model must work it out, or cannot know it."""
+
+    list_explicit: bool = False  # mmlist_add, mmlist_del
+    holdings_explicit: bool = False  # swap_assign, swap_clear
+    unuse_clears: bool = False  # swap_clear also for what swapoff releases
+    drain_explicit: bool = False  # mmlist_drain
+    joins_visible: bool = False  # the causes of both joins are seen: pageout and fork
+    releases_visible: bool = False  # faults and zaps of swap entries are seen
+    duplicates_visible: bool = False  # swap_duplicate
+    exit_ret: bool = False  # exit_mmap's return
+    final_put: bool = False  # __mmput or mmput's last
+    births: bool = False  # mm_init
+    frees: bool = False  # the free of the struct
+    gets_explicit: bool = False  # mm_users can be counted: gets and puts are explicit
+
+
+class Core:
+    """The state, and the few operations that every part needs."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        carries: Carries,
+        *,
+        mmlist_offset: int | None = None,
+        init_mm: int | None = None,
+        shift: int = 58,
+        grain: int = 0,
+    ) -> None:
+        """`mmlist_offset` in bytes, `init_mm` an address, each None if unknown; `grain` is the clock's, in units of ts."""
+        self.profile = profile
+        self.carries = carries
+        self.offset = mmlist_offset
+        self.head_address = None if init_mm is None or mmlist_offset is None else init_mm + mmlist_offset
+        self.shift = shift
+        self.grain = grain
+        self.mms: dict[int, Mm] = {}
+        self.generations: dict[int, int] = {}
+        self.list = Mmlist()
+        self.members: dict[int, Mm] = {}
+        self.entries: dict[int, Entry] = {}
+        self.areas: dict[int, Area] = {}
+        self.swapoffs: dict[int, SwapoffCall] = {}
+        self.holders: dict[tuple[int, int], Mm] = {}
+        self.changes: list[Change] = []
+        self.facts: list[Fact] = []
+        self.compared = 0
+        self.differing = 0
+        self.loss_seq = 0
+        self.released = 0  # replay position up to which anybody's holdings may have been released unseen
+        self.differences: list[tuple[At, str]] = []
+        self.gets_invisible = False
+        self.broken: At | None = None  # a linked node was added again: links are no guide from here on
+
+    def emit(self, change: Change) -> None:
+        """Add a change to the answer of this step."""
+        self.changes.append(change)
+
+    def mm_at(self, address: int, at: At) -> Mm:
+        """The mm now living at `address`; one of unknown birth if none is known."""
+        mm = self.mms.get(address)
+        if mm is None:
+            mm = self.new_mm(address, at)
+        mm.last_seen = at
+        return mm
+
+    def new_mm(self, address: int, at: At) -> Mm:
+        """A new generation at `address`, nothing known of it."""
+        generation = self.generations.get(address, 0) + 1
+        self.generations[address] = generation
+        mm = self.mms[address] = Mm(address, generation, at.line)
+        return mm
+
+    def birth(self, address: int, at: At) -> Mm:
+        """A new generation, known from its first step on."""
+        mm = self.new_mm(address, at)
+        mm.born = mm.last_seen = at
+        mm.users = mm.count = 1
+        mm.users_at = at
+        mm.life.born_line, mm.life.born_ts = at.line, at.ts
+        self.emit(Born(at, mm))
+        return mm
+
+    def node_of(self, address: int, at: At) -> Node:
+        """The list node at `address`: the head's, a known mm's, or that of an mm met here for the first time."""
+        if address == self.head_address:
+            return self.list.head
+        assert self.offset is not None
+        return self.mm_at(address - self.offset, at).node
+
+    def node_address(self, node: Node) -> int | None:
+        """The address of `node`, None if it is not known."""
+        if node.mm is None:
+            return self.head_address
+        return None if self.offset is None else node.mm.address + self.offset
+
+    def key(self, at: At) -> int:
+        """The task that `at` is on: its pid, or a number below 0 for the idle task of a CPU."""
+        return at.pid or -1 - (at.cpu or 0)
+
+    def tied(self, one: At | None, other: At) -> bool:
+        """Whether the clock does not fix the order of two lines: other CPUs, and times no further apart than its grain."""
+        if one is None or one.cpu == other.cpu:
+            return False
+        if one.ts is None or other.ts is None:
+            return True
+        return abs(other.ts - one.ts) <= self.grain
+
+    def linked(self, mm: Mm) -> bool:
+        """Whether `mm` is known to be linked, on mmlist or on a ring apart."""
+        return mm.listed in (MEMBER, APART)
+
+    def type_of(self, entry: int) -> int:
+        """The swap area's index in `entry` (include/linux/swapops.h: swp_type)."""
+        return entry >> self.shift
+
+    def list_known(self, mm: Mm) -> bool:
+        """Whether no loss has come since the membership of `mm` was last known."""
+        return mm.listed_seq > self.loss_seq or self.loss_seq == 0

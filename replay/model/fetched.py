@@ -1,0 +1,373 @@
+"""What probes read from memory, held against the model: mm_users, mm_count, the nodes' links and the list's head.
+
+A value that equals the model confirms it, one where the model knows nothing teaches it, and one that differs is tried
+against what may be under way (a join or removal between its cause and its line, a line of equal time on another CPU)
+before it counts as differing. Then what was observed is taken, and the model goes on from there.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from mmlist.replay import events as e
+from mmlist.replay.model.changes import Got
+from mmlist.replay.model.lives import Lives
+from mmlist.replay.model.mm import APART, MEMBER, OFF, REMOVED, UNKNOWN, Mm
+from mmlist.replay.model.mmlist import Node
+from mmlist.replay.model.profile import POISON_NEXT
+from mmlist.replay.model.swap import SwapoffCall
+from mmlist.replay.record import At
+
+_TRIES = 64
+
+
+class Deferred(msgspec.Struct):
+    """A fetch that did not fit, to be looked at again when its CPU shows its next line.
+
+    A probe takes its time stamp first and fetches then, and a virtual CPU may be preempted in between: what it read is of
+    any moment up to the next line of its CPU.
+    """
+
+    mm: Mm | None
+    next: int
+    prev: int | None
+    at: At
+    name: str
+
+
+class Observed(Lives):
+    """The steps on fetched values."""
+
+    deferred: dict[int | None, list[Deferred]]
+
+    def may_drain(self, call: SwapoffCall) -> bool:
+        """Whether the drain of `call` may be under way."""
+        raise NotImplementedError
+
+    def drained_since(self, mm: Mm) -> bool:
+        """Whether a swapoff that may have drained has ended since `mm` was last known on the list."""
+        raise NotImplementedError
+
+    def on_fetched(self, event: e.Fetched) -> None:
+        """A probe's fetch of one mm."""
+        mm = self.mm_at(event.mm, event.at)
+        if event.users is not None:
+            self._users(mm, event.users, event.at, event.name)
+        if event.count is not None:
+            if event.name == "mm_init_ret" and mm.born is not None and mm.zero is None:
+                self._equal(mm.count == event.count, event.at, f"mm_count {event.count}")
+            mm.count = event.count
+        if event.next is not None and self.offset is not None:
+            self._links(mm, event.next, event.prev, event.at, event.name, final=event.at.ts is None)
+
+    def _equal(self, equal: bool, at: At, what: str) -> None:
+        self.compared += 1
+        if not equal:
+            self.differ(at, what)
+
+    def differ(self, at: At, what: str) -> None:
+        """The log shows `what` and the model had another."""
+        self.differing += 1
+        if len(self.differences) < 1000:
+            self.differences.append((at, what))
+
+    def _users(self, mm: Mm, users: int, at: At, name: str) -> None:
+        if mm.dying and users > 0 and mm.zero is not None and mm.zero.seq < self.loss_seq:
+            mm = self.renew(mm, at)
+        mm.last_fetch = at
+        expected = mm.users if self.counts(mm) else None
+        if name == "mm_init_ret" and mm.born is not None:
+            expected = 1
+        if mm.dying:
+            if users > 0 and not self.tied(mm.zero, at) and not (self.profile.transient_get and self.swapoffs):
+                self.emit(Got(at, mm, 0, mm.zero, "fetched"))
+            elif users <= 0:
+                self.compared += 1
+        elif users == 0:
+            mm.zero, mm.zero_how = at, "fetched"
+        elif expected is not None:
+            self.compared += 1
+            if expected != users:
+                self.gets_invisible = self.gets_invisible or users > expected
+                self.differ(at, f"mm_users {users}, the model has {expected}")
+        mm.users, mm.users_at = users, at
+
+    # --- one node ----------------------------------------------------------------------------------------------------
+
+    def _links(self, mm: Mm, next_: int, prev: int | None, at: At, name: str, *, final: bool) -> None:
+        assert self.offset is not None
+        if next_ == 0:
+            return
+        if next_ == mm.address + self.offset:
+            fits = self._self(mm, at, name, final)
+        elif next_ in POISON_NEXT:
+            fits = self._poison(mm, at, name, final)
+        else:
+            fits = self._linked(mm, next_, prev, at, name, final)
+        if not fits:
+            self.deferred.setdefault(at.cpu, []).append(Deferred(mm, next_, prev, at, name))
+
+    def look_again(self, at: At) -> None:
+        """Look at the deferred fetches of the CPU of `at` that are older than `at`."""
+        waiting = self.deferred.get(at.cpu)
+        if waiting is None:
+            return
+        while waiting and self._older(waiting[0].at, at):
+            self._look(waiting.pop(0))
+        if not waiting:
+            self.deferred.pop(at.cpu, None)
+
+    def look_at_rest(self) -> None:
+        """The log has ended: look at all deferred fetches."""
+        rest, self.deferred = self.deferred, {}
+        for waiting in rest.values():
+            for one in waiting:
+                self._look(one)
+
+    def _older(self, one: At, at: At) -> bool:
+        if one is at:
+            return False
+        return one.ts is None or at.ts is None or at.ts > one.ts + self.grain
+
+    def _look(self, one: Deferred) -> None:
+        if one.mm is None:
+            self._head(one.next, one.prev, one.at, one.name, final=True)
+        elif self.mms.get(one.mm.address) is one.mm:
+            self._links(one.mm, one.next, one.prev, one.at, one.name, final=True)
+
+    def _self(self, mm: Mm, at: At, name: str, final: bool) -> bool:
+        """`next` is the node itself: off the list."""
+        if mm.listed == OFF:
+            self.compared += 1
+            mm.listed_seq = at.seq
+            self.check_unlisted(mm, at, "seen", inferred=True)
+            return True
+        if mm.listed == UNKNOWN:
+            mm.listed, mm.listed_seq = OFF, at.seq
+            mm.node.init(at.ts)
+            self.check_unlisted(mm, at, "seen", inferred=True)
+            return True
+        if self._later(mm.joined if self.linked(mm) else mm.left, at):
+            return True
+        if not final and mm.listed != REMOVED:
+            return False
+        if mm.listed == REMOVED:  # list_del_init where the kernels known here use list_del
+            self.compared += 1
+            mm.listed, mm.listed_seq = OFF, at.seq
+            return True
+        calls = [call for call in self.swapoffs.values() if self.may_drain(call)]
+        if self.drained_since(mm):
+            self.leave(mm, "drain", at, observed=False, seen=name)
+        elif calls:
+            for call in calls:
+                call.maybe.append((mm, at, name))
+        else:
+            self.not_listed(mm, at, name)
+        return True
+
+    def _later(self, change: At | None, at: At) -> bool:
+        """Whether the state came about after `at`, or the clock does not say."""
+        return change is not None and (change.seq > at.seq or self.tied(change, at))
+
+    def not_listed(self, mm: Mm, at: At, name: str) -> None:
+        """`at` shows `mm` off the list though it was due on it, and no drain explains that."""
+        if not (self.carries.joins_visible or self.carries.list_explicit) or not self.list_known(mm):
+            self.leave(mm, "unknown", at, observed=True, seen=name)
+            return
+        self.differ(at, "a self-linked node, the model has it on mmlist")
+        if mm.confirmed or mm.membership is None:
+            self.leave(mm, "unknown", at, observed=True, seen=name)
+            return
+        self.list.remove(mm.node, at.ts)
+        mm.node.init(at.ts)
+        mm.listed, mm.listed_seq = OFF, at.seq
+        mm.membership = None
+        self.members.pop(mm.address, None)
+        self.check_unlisted(mm, at, "seen", inferred=True)
+
+    def _poison(self, mm: Mm, at: At, name: str, final: bool) -> bool:
+        """`next` is LIST_POISON1: taken off by list_del in mmput."""
+        if mm.listed == REMOVED:
+            self.compared += 1
+            return True
+        if self.linked(mm):
+            if self._later(mm.joined, at):
+                return True
+            if not mm.dying and not final:
+                return False
+            self._equal(mm.dying, at, "a poisoned node, the model has it on mmlist")
+            self.leave(mm, "mmput", at, observed=False, seen=name, poisoned=True)
+            if self.carries.list_explicit:
+                mm.early = "leave"
+            return True
+        if mm.listed == OFF and mm.drained is None and self.carries.joins_visible and self.list_known(mm):
+            if not final:
+                return False
+            self.differ(at, "a poisoned node, the model never had it on mmlist")
+        mm.listed, mm.listed_seq = REMOVED, at.seq
+        return True
+
+    def _linked(self, mm: Mm, next_: int, prev: int | None, at: At, name: str, final: bool) -> bool:
+        """`next` is another node: on a list."""
+        mm.linked_seen = at
+        if mm.listed in (OFF, REMOVED) and not self._now_linked(mm, at, final):
+            return False
+        following = self.node_of(next_, at)
+        before = self.node_of(prev, at) if prev is not None else None
+        if mm.listed in (OFF, REMOVED):
+            return True
+        if mm.listed == UNKNOWN:
+            mm.node.next = mm.node.prev = None
+            self._teach(mm.node, following, before, at)
+            self.learn_member(mm, at, before_log=mm.born is None and self.loss_seq == 0)
+            return True
+        if not (self.carries.joins_visible or self.carries.list_explicit):
+            self._teach(mm.node, following, before, at)
+        elif not self._fits(mm.node, following, before, at, name, final):
+            return False
+        self._confirm(mm, at)
+        return True
+
+    def _now_linked(self, mm: Mm, at: At, final: bool) -> bool:
+        """The model has `mm` off the list, and it is linked: carry out a join that is due, or learn of one."""
+        if not self.profile.swap_only and not mm.used:
+            return True  # 2.6.9: the node still holds its parent's pointers
+        if mm.listed == OFF and mm.joining is not None:
+            self.join_due(mm, next(iter(mm.joining.values())), at)
+            if self.carries.list_explicit:
+                mm.early = "join"
+            return True
+        if self._later(mm.left, at):
+            return True
+        predicted = (self.carries.joins_visible or self.carries.list_explicit) and self.list_known(mm)
+        if predicted and not final:
+            return False
+        if predicted:
+            self.differ(at, "a linked node, the model has it off mmlist")
+        mm.listed = UNKNOWN
+        return True
+
+    def _confirm(self, mm: Mm, at: At) -> None:
+        mm.confirmed = True
+        mm.listed_seq = at.seq
+        span = mm.membership
+        if span is not None and span.joined_seen_line is None:
+            span.joined_seen_line = at.line
+            if mm.joined is at:
+                span.evidence = "observed"
+
+    # --- links -------------------------------------------------------------------------------------------------------
+
+    def _teach(self, node: Node, following: Node | None, before: Node | None, at: At) -> None:
+        """Take over what was observed of a node's neighbours; a neighbour is on the list, too."""
+        node.seq = at.seq
+        if following is not None:
+            node.set_next(following, at.ts)
+            following.set_prev(node, at.ts)
+            self._neighbour(following, at)
+        if before is not None:
+            node.set_prev(before, at.ts)
+            before.set_next(node, at.ts)
+            self._neighbour(before, at)
+
+    def _neighbour(self, node: Node, at: At) -> None:
+        mm = node.mm
+        if mm is not None and mm.listed == UNKNOWN:
+            self.learn_member(mm, at, before_log=mm.born is None and self.loss_seq == 0)
+
+    def _fits(self, node: Node, following: Node, before: Node | None, at: At, name: str, final: bool) -> bool:
+        one = self._next_fits(node, following, at)
+        other = before is None or self._prev_fits(node, before, at)
+        if one and other:
+            self.compared += 1 if before is None else 2
+            node.seq = at.seq
+            return True
+        if node.seq <= self.loss_seq and self.loss_seq:
+            self._teach(node, following, before, at)
+            return True
+        if not final:
+            return False
+        self.compared += 2
+        if not one:
+            self.differ(at, f"{name}: another next than the model's")
+        if not other:
+            self.differ(at, f"{name}: another prev than the model's")
+        self._teach(node, following, before, at)
+        return True
+
+    def _next_fits(self, node: Node, seen: Node, at: At) -> bool:
+        for _ in range(_TRIES):
+            expected = node.next
+            if expected is seen:
+                return True
+            if expected is None:
+                node.set_next(seen, at.ts)
+                if seen.prev is None:
+                    seen.set_prev(node, at.ts)
+                self._neighbour(seen, at)
+                return True
+            if self._stale(node.stale_next, seen, at):
+                return True
+            if not self._under_way(expected, seen, at):
+                return False
+        return False
+
+    def _prev_fits(self, node: Node, seen: Node, at: At) -> bool:
+        for _ in range(_TRIES):
+            expected = node.prev
+            if expected is seen:
+                return True
+            if expected is None:
+                node.set_prev(seen, at.ts)
+                if seen.next is None:
+                    seen.set_next(node, at.ts)
+                self._neighbour(seen, at)
+                return True
+            if self._stale(node.stale_prev, seen, at):
+                return True
+            if not self._under_way(expected, seen, at):
+                return False
+        return False
+
+    def _stale(self, history: list[tuple[Node | None, int | None]], seen: Node, at: At) -> bool:
+        """Whether `seen` stood there until a moment that the clock does not set before `at`."""
+        for value, until in history:
+            if value is seen and (until is None or at.ts is None or at.ts <= until + self.grain):
+                return True
+        return False
+
+    def _under_way(self, expected: Node, seen: Node, at: At) -> bool:
+        """Carry out a removal of `expected` or a join of `seen` that may have come already; whether there was one."""
+        leaving = expected.mm
+        if leaving is not None and leaving.listed == MEMBER:
+            draining = any(call.drain is not None for call in self.swapoffs.values())
+            if leaving.exit_began is not None or draining:
+                why = "mmput" if leaving.exit_began is not None else "drain"
+                self.leave(leaving, why, at, observed=False)
+                if self.carries.list_explicit:
+                    leaving.early = "leave"
+                return True
+        joining = seen.mm
+        if joining is not None and joining.listed == OFF and joining.joining is not None:
+            self.join_due(joining, next(iter(joining.joining.values())), at)
+            if self.carries.list_explicit:
+                joining.early = "join"
+            return joining.listed in (MEMBER, APART)
+        return False
+
+    # --- the head ----------------------------------------------------------------------------------------------------
+
+    def on_fetched_head(self, event: e.FetchedHead) -> None:
+        """init_mm.mmlist's next and prev."""
+        if self.head_address is not None:
+            self._head(event.head, event.tail, event.at, event.name, final=event.at.ts is None)
+
+    def _head(self, head: int, tail: int | None, at: At, name: str, *, final: bool) -> None:
+        node = self.list.head
+        first = self.node_of(head, at)
+        last = self.node_of(tail, at) if tail is not None else None
+        predicted = self.carries.joins_visible or self.carries.list_explicit
+        if node.next is None or not predicted:
+            self._teach(node, first, last, at)
+        elif not self._fits(node, first, last, at, name, final):
+            self.deferred.setdefault(at.cpu, []).append(Deferred(None, head, tail, at, name))

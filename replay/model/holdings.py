@@ -1,0 +1,277 @@
+"""Who holds which swap entry, what counts the entries have, and the check that a holder is listed (mm/swapfile.c)."""
+
+from __future__ import annotations
+
+from mmlist.replay import events as e
+from mmlist.replay.facts import Holding
+from mmlist.replay.model.changes import Assigned, Counted, Named, Unlisted
+from mmlist.replay.model.core import Core
+from mmlist.replay.model.mm import APART, OFF, Hold, Mm
+from mmlist.replay.model.swap import Area, Entry, SwapoffCall
+from mmlist.replay.record import At
+
+UNDERFLOW = 255
+"""swap_map after a free of an unused entry: 0 - 1 in an unsigned char (mm/swapfile.c: __swap_entry_free_locked)."""
+
+_HAS_CACHE = 0x40
+_CONTINUED = 0x80
+
+
+class Holdings(Core):
+    """The steps on swap entries."""
+
+    pending_duplicates: dict[int, dict[int, At]]
+    suspects: dict[tuple[int, int], Unlisted]
+
+    def swapoff_of(self, at: At) -> SwapoffCall | None:
+        """The swapoff that the task of `at` is in."""
+        return self.swapoffs.get(self.key(at))
+
+    def drained_one(self, call: SwapoffCall, at: At) -> None:
+        """A drain of `call` takes a member off."""
+        raise NotImplementedError
+
+    # --- areas -------------------------------------------------------------------------------------------------------
+
+    def area(self, type_: int) -> Area:
+        """The area of `type_`, made if it was never named."""
+        area = self.areas.get(type_)
+        if area is None:
+            area = self.areas[type_] = Area(type_)
+        return area
+
+    def entry(self, value: int) -> Entry:
+        """The entry of `value`, made if it was never named."""
+        entry = self.entries.get(value)
+        if entry is None:
+            entry = self.entries[value] = Entry()
+        return entry
+
+    def name(self, value: int, at: At, what: str, mm: Mm | None) -> None:
+        """An entry was named: its area cannot be one that a swapoff emptied and closed."""
+        area = self.areas.get(value >> self.shift)
+        if area is not None and area.used is False and area.closed is not None and not self.tied(area.closed, at):
+            self.emit(Named(at, value, area.type, area.closed, what, mm))
+            area.used = area.closed = None
+
+    # --- slots and counts --------------------------------------------------------------------------------------------
+
+    def on_swap_alloc(self, event: e.SwapAlloc) -> None:
+        """A slot is handed out; its area is in use."""
+        area = self.area(event.entry >> self.shift)
+        if area.used is None:
+            area.used = True
+        entry = self.entry(event.entry)
+        entry.count, entry.seq, entry.at = self.profile.slot_count, event.at.seq, event.at
+        entry.cached, entry.shmem = True, False
+
+    def on_swap_duplicate(self, event: e.SwapDuplicate) -> None:
+        """mm/swapfile.c: swap_duplicate: the count goes up."""
+        key = self.key(event.at)
+        pending = self.pending_duplicates.setdefault(key, {})
+        mm = self.mm_at(event.mm, event.at) if event.mm else None
+        for value in range(event.entry, event.entry + event.nr):
+            self.name(value, event.at, "swap_duplicate", mm)
+            pending[value] = event.at
+            self._count(value, event.at, "duplicate", 1, mm)
+        if len(pending) > 4096:
+            pending.clear()
+
+    def on_swap_free(self, event: e.SwapFree) -> None:
+        """mm/swapfile.c: swap_free: the count goes down."""
+        pending = self.pending_duplicates.get(self.key(event.at))
+        for value in range(event.entry, event.entry + event.nr):
+            self.name(value, event.at, "swap_free", None)
+            if pending is not None:
+                pending.pop(value, None)
+            self._count(value, event.at, "free", -1, None)
+            self.entry(value).freed_seq = event.at.seq
+
+    def _count(self, value: int, at: At, what: str, by: int, mm: Mm | None) -> None:
+        entry = self.entry(value)
+        before = entry.count if entry.seq > max(self.released, self.loss_seq) else None
+        self.emit(Counted(at, value, what, before, None, entry, mm))
+        if before is None:
+            entry.count = None
+        else:
+            entry.count, entry.seq, entry.at = max(0, before + by), at.seq, at
+        if entry.count == 0 and self.profile.cache_in_count:
+            entry.cached = False
+
+    def on_swap_usage(self, event: e.SwapUsage) -> None:
+        """What __swap_entry_free left in swap_map: count, SWAP_HAS_CACHE 0x40, COUNT_CONTINUED 0x80."""
+        mm = self.mm_at(event.mm, event.at) if event.mm else None
+        entry = self.entry(event.entry) if event.entry is not None else None
+        self.emit(Counted(event.at, event.entry, "usage", None, event.usage, entry, mm))
+        if entry is not None and not event.usage & _CONTINUED:
+            entry.count, entry.seq, entry.at = event.usage & ~_HAS_CACHE, event.at.seq, event.at
+            entry.cached = bool(event.usage & _HAS_CACHE)
+
+    def on_swap_shmem(self, event: e.SwapShmem) -> None:
+        """shmem holds the entry, without an mm."""
+        entry = self.entry(event.entry)
+        entry.shmem, entry.count = True, None
+
+    def on_put_swap_folio(self, event: e.PutSwapFolio) -> None:
+        """The swap cache lets go: with count 0 the slot is free."""
+        entry = self.entries.get(event.entry)
+        if entry is None:
+            return
+        entry.cached = False
+        if entry.count == 0 and not entry.holders and entry.seq > max(self.released, self.loss_seq):
+            entry.at = event.at
+
+    def has_pending_duplicate(self, at: At) -> bool:
+        """Whether the task of `at` has duplicated an entry that no pte holds yet."""
+        return bool(self.pending_duplicates.get(self.key(at)))
+
+    # --- holdings ----------------------------------------------------------------------------------------------------
+
+    def on_swap_assign(self, event: e.SwapAssign) -> None:
+        """A pte of the mm now holds the entry."""
+        mm = self.mm_at(event.mm, event.at)
+        entry = self.entry(event.entry)
+        pending = self.pending_duplicates.get(self.key(event.at))
+        duplicated = pending is not None and pending.pop(event.entry, None) is not None
+        self.name(event.entry, event.at, "swap_assign", mm)
+        begin = event.begin or event.at
+        if mm.holdings is None:
+            mm.holdings = {}
+            self.holders[mm.address, mm.generation] = mm
+        hold = mm.holdings.get(event.entry)
+        if hold is None:
+            hold = mm.holdings[event.entry] = Hold(0, begin.seq, begin, event.why, event.observed)
+            if entry.holders is None:
+                entry.holders = {}
+            entry.holders[mm.address, mm.generation] = None
+        hold.count += 1
+        if entry.freed_seq <= begin.seq:
+            hold.since = begin.seq
+        self.emit(Assigned(event.at, mm, event.entry, event.why, duplicated or not event.observed))
+        if event.observed:
+            self.check_unlisted(mm, event.at, "assigned", inferred=False, entry=event.entry)
+
+    def on_swap_clear(self, event: e.SwapClear) -> None:
+        """A pte no longer holds the entry; where nobody says whose, its only holder's, else anybody's."""
+        mm = self.mms.get(event.mm) if event.mm else None
+        entry = self.entries.get(event.entry)
+        if mm is not None and (mm.holdings is None or event.entry not in mm.holdings) and not event.observed:
+            mm = None
+        if mm is None and entry is not None and entry.holders:
+            if len(entry.holders) > 1:
+                self._doubt(event.entry, entry, event.at)
+                return
+            mm = self.holders.get(next(iter(entry.holders)))
+        if mm is not None:
+            self._clear(mm, event.entry, event.at, event.why)
+
+    def _doubt(self, value: int, entry: Entry, at: At) -> None:
+        """One of several holders let go: none of them certainly holds it any more."""
+        for key in list(entry.holders or ()):
+            holder = self.holders.get(key)
+            if holder is not None and holder.holdings is not None and value in holder.holdings:
+                holder.holdings[value].since = -1
+
+    def _clear(self, mm: Mm, value: int, at: At, why: str) -> None:
+        hold = mm.holdings.get(value) if mm.holdings is not None else None
+        if hold is None:
+            return
+        hold.count -= 1
+        if hold.count <= 0:
+            self._drop(mm, value, hold, at, why)
+
+    def _drop(self, mm: Mm, value: int, hold: Hold, at: At, why: str) -> None:
+        assert mm.holdings is not None
+        del mm.holdings[value]
+        self.facts.append(
+            Holding(
+                mm.address, mm.generation, value, hold.at.line, hold.at.ts, hold.why, at.line, at.ts, why,
+                "observed" if hold.observed else "inferred",
+            )
+        )  # fmt: skip
+        if not mm.holdings:
+            mm.holdings = None
+            self.holders.pop((mm.address, mm.generation), None)
+            self.suspects.pop((mm.address, mm.generation), None)
+        entry = self.entries.get(value)
+        if entry is None:
+            return
+        if entry.holders is not None:
+            entry.holders.pop((mm.address, mm.generation), None)
+            if not entry.holders:
+                entry.holders = None
+        if entry.holders is None and (entry.count is None or (entry.count == 0 and not entry.cached)):
+            del self.entries[value]
+
+    def clear_all(self, mm: Mm, at: At, why: str, type_: int | None = None) -> None:
+        """Every holding of `mm` (of area `type_`, if given) ends here."""
+        if mm.holdings is None:
+            return
+        for value, hold in list(mm.holdings.items()):
+            if type_ is None or value >> self.shift == type_:
+                self._drop(mm, value, hold, at, why)
+
+    def open_holdings(self, mm: Mm) -> list[Holding]:
+        """What `mm` holds still, as facts with an open end."""
+        return [
+            Holding(
+                mm.address, mm.generation, value, hold.at.line, hold.at.ts, hold.why,
+                evidence="observed" if hold.observed else "inferred",
+            )
+            for value, hold in (mm.holdings or {}).items()
+        ]  # fmt: skip
+
+    def on_swap_release(self, event: e.SwapRelease) -> None:
+        """An entry that nobody names was released: what was held before is no longer certain."""
+        if event.mm is None:
+            self.released = event.at.seq
+        else:
+            mm = self.mm_at(event.mm, event.at)
+            mm.released = event.at.seq
+            for value in mm.holdings or ():
+                self.entry(value).seq = 0
+
+    def certain(self, mm: Mm, hold: Hold) -> bool:
+        """Whether `mm` certainly holds it still: no release unseen, unnamed or lost can have come since."""
+        return self.carries.releases_visible and hold.since > max(mm.released, self.released, self.loss_seq)
+
+    def certain_holding(self, mm: Mm, prefer: int | None = None) -> tuple[int, Hold] | None:
+        """An entry of an area in use that `mm` certainly holds: `prefer`, or the one held for longest."""
+        if mm.holdings is None:
+            return None
+        if prefer is not None and prefer in mm.holdings and self._counts(mm, prefer):
+            return prefer, mm.holdings[prefer]
+        for value, hold in mm.holdings.items():
+            if self._counts(mm, value):
+                return value, hold
+        return None
+
+    def _counts(self, mm: Mm, value: int) -> bool:
+        area = self.areas.get(value >> self.shift)
+        assert mm.holdings is not None
+        return area is not None and area.used is True and self.certain(mm, mm.holdings[value])
+
+    # --- a holder must be listed -------------------------------------------------------------------------------------
+
+    def check_unlisted(self, mm: Mm, at: At, why: str, *, inferred: bool, entry: int | None = None) -> None:
+        """Emit Unlisted if `mm` certainly holds an entry and is certainly off mmlist, no join of another task under way."""
+        if mm.holdings is None or mm.listed not in (OFF, APART) or mm.dying or not self.profile.swap_only:
+            return
+        if not self.list_known(mm):
+            return
+        found = self.certain_holding(mm, entry)
+        if found is None:
+            return
+        change = Unlisted(at, mm, found[0], found[1], why, mm.left or mm.born or at, inferred)
+        if mm.joining is not None and any(key != self.key(at) for key in mm.joining):
+            self.suspects[mm.address, mm.generation] = change
+        else:
+            self.emit(change)
+
+    def confirm_suspect(self, mm: Mm, at: At) -> None:
+        """The join of another task that might have been under way is over: it was not there."""
+        change = self.suspects.get((mm.address, mm.generation))
+        if change is not None and mm.joining is None:
+            del self.suspects[mm.address, mm.generation]
+            if mm.listed in (OFF, APART) and not mm.dying:
+                self.emit(change)

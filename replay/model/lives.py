@@ -1,0 +1,203 @@
+"""Lives: births, forks, execs, mm_users and mm_count, the final put, the free (kernel/fork.c, fs/exec.c)."""
+
+from __future__ import annotations
+
+from mmlist.replay import events as e
+from mmlist.replay.model.changes import ExitBegan, Freed, Got, Put, Zero
+from mmlist.replay.model.membership import Memberships
+from mmlist.replay.model.mm import MEMBER, Mm
+from mmlist.replay.record import At
+
+
+class Lives(Memberships):
+    """The steps on lives. mm_users is counted where every get is explicit, else known only where it was fetched."""
+
+    def on_mm_init(self, event: e.MmInit) -> None:
+        """kernel/fork.c: mm_init: mm_users 1, mm_count 1, off the list."""
+        old = self.mms.get(event.mm)
+        if old is not None:
+            self._end(old, event.at, implied=True)
+        mm = self.birth(event.mm, event.at)
+        self.born_off(mm, event.at)
+
+    def on_dup_mmap(self, event: e.DupMmap) -> None:
+        """mm/mmap.c: dup_mmap begins: the child is the parent's copy from here on."""
+        child = self.mm_at(event.child, event.at)
+        if child.dying:
+            self._end(child, event.at, implied=True)
+            child = self.new_mm(event.child, event.at)
+        self._forked(child, self.mm_at(event.parent, event.at))
+        if not self.profile.swap_only and not self.carries.list_explicit:
+            self.join(child, "fork", child.parent, event.at, event.at, observed=False)
+
+    def on_mm_fork(self, event: e.MmFork) -> None:
+        """dup_mmap is done."""
+        child = self.mm_at(event.child, event.at)
+        parent = self.mm_at(event.parent, event.at)
+        self._forked(child, parent)
+        child.used = parent.used = True
+        if self.profile.swap_only or self.carries.list_explicit or self.linked(child):
+            return
+        self.join(child, "fork", parent, event.at, event.at, observed=False)
+
+    def on_mm_fork_failed(self, event: e.MmForkFailed) -> None:
+        """dup_mmap failed part way; the child ends by an ordinary mmput."""
+        self._forked(self.mm_at(event.child, event.at), self.mm_at(event.parent, event.at))
+
+    def _forked(self, child: Mm, parent: Mm) -> None:
+        child.parent = parent
+        life = child.life
+        life.born_by = "fork"
+        life.parent_mm, life.parent_generation = parent.address, parent.generation
+
+    def on_exec_mmap(self, event: e.ExecMmap) -> None:
+        """fs/exec.c: exec_mmap: the task takes the mm."""
+        mm = self.mm_at(event.mm, event.at)
+        mm.used = True
+        if mm.life.born_by == "unknown" and mm.born is not None:
+            mm.life.born_by = "exec"
+        if not self.profile.swap_only and not self.carries.list_explicit and not self.linked(mm):
+            self.join(mm, "exec", None, event.at, event.at, observed=False)
+
+    def on_task_mm(self, event: e.TaskMm) -> None:
+        """A task has the mm: it is in use."""
+        if event.mm:
+            self.mm_at(event.mm, event.at).used = True
+
+    # --- mm_users ----------------------------------------------------------------------------------------------------
+
+    def counts(self, mm: Mm) -> bool:
+        """Whether mm_users of `mm` can be counted: every get is an event, and it was born in the log."""
+        return self.carries.gets_explicit and not self.gets_invisible
+
+    def on_mmget(self, event: e.Mmget) -> None:
+        """include/linux/sched/mm.h: mmget, and what get_task_mm does."""
+        mm = self.mm_at(event.mm, event.at)
+        self.get(mm, event.at, event.users, "mmget")
+
+    def get(self, mm: Mm, at: At, shown: int | None, how: str) -> None:
+        """One user more."""
+        before = shown if shown is not None else mm.users if self.counts(mm) else None
+        self.emit(Got(at, mm, before, mm.zero, how))
+        mm.users = None if before is None else before + 1
+        mm.users_at = at
+
+    def on_mmput(self, event: e.Mmput) -> None:
+        """kernel/fork.c: mmput. A probed `users=1` is no proof of zero: the value is racy."""
+        mm = self.mm_at(event.mm, event.at)
+        before = event.users if event.users is not None else mm.users if self.counts(mm) else None
+        self.emit(Put(event.at, mm, before, event.users is not None))
+        mm.users_at = event.at
+        if before is None:
+            mm.users = None
+            return
+        mm.users = before - 1
+        if self.carries.gets_explicit and before == 1:
+            self._zero(mm, event.at, "counted")
+
+    def _zero(self, mm: Mm, at: At, how: str) -> None:
+        self.emit(Zero(at, mm, how, mm.zero))
+        if mm.zero is None:
+            mm.zero, mm.zero_how = at, how
+            mm.life.final_put_line = at.line
+            if mm.listed == MEMBER:
+                mm.linked_at_zero = at
+        mm.users = 0
+        if self.profile.removal == "zero" and not self.carries.list_explicit and mm.listed == MEMBER:
+            self.leave(mm, "mmput", at, observed=False)
+
+    def on_final_put(self, event: e.FinalPut) -> None:
+        """kernel/fork.c: __mmput runs: mm_users is 0."""
+        mm = self.mm_at(event.mm, event.at)
+        if mm.final_put is not None and mm.final_put.seq < self.loss_seq:
+            mm = self.renew(mm, event.at)
+        if mm.final_put is not None or mm.zero is None or mm.zero_how == "fetched":
+            self.emit(Zero(event.at, mm, "__mmput", mm.final_put))
+        if mm.zero is None:
+            mm.life.final_put_line = event.at.line
+            mm.zero, mm.zero_how = event.at, "__mmput"
+        mm.final_put = event.at
+        mm.users = 0
+        mm.linked_at_zero = event.at if mm.listed == MEMBER and mm.confirmed else None
+        if self.profile.removal == "zero" and not self.carries.list_explicit and mm.listed == MEMBER:
+            self.leave(mm, "mmput", event.at, observed=False)
+
+    def on_exit_mmap(self, event: e.ExitMmap) -> None:
+        """mm/mmap.c: exit_mmap begins; only __mmput calls it."""
+        mm = self.mm_at(event.mm, event.at)
+        if mm.exit_began is not None and mm.exit_began.seq < self.loss_seq:
+            mm = self.renew(mm, event.at)
+        self.emit(ExitBegan(event.at, mm, mm.exit_began, mm.listed))
+        if mm.zero is None:
+            mm.zero, mm.zero_how = event.at, "exit_mmap"
+            mm.life.final_put_line = event.at.line
+            if self.profile.removal == "zero" and not self.carries.list_explicit and mm.listed == MEMBER:
+                self.leave(mm, "mmput", event.at, observed=False)
+        if mm.exit_began is None:
+            mm.life.exit_mmap_line = event.at.line
+        mm.exit_began = event.at
+        mm.users = 0
+
+    def on_exit_mmap_ret(self, event: e.ExitMmapRet) -> None:
+        """exit_mmap returned: list_del, if it is on the list, is next."""
+        mm = self.mm_at(event.mm, event.at)
+        mm.exit_ended = event.at
+        self.clear_all(mm, event.at, "exit")
+        if not self.carries.list_explicit and mm.listed == MEMBER and self.profile.removal == "exit":
+            self.leave(mm, "mmput", event.at, observed=False)
+
+    def on_mmput_ret(self, event: e.MmputRet) -> None:
+        """__mmput is behind its list_del."""
+        mm = self.mm_at(event.mm, event.at)
+        mm.exit_ended = mm.exit_ended or event.at
+        self.clear_all(mm, event.at, "exit")
+        if not self.carries.list_explicit and mm.listed == MEMBER and mm.exit_began is not None:
+            self.leave(mm, "mmput", event.at, observed=False)
+
+    # --- mm_count and the free ---------------------------------------------------------------------------------------
+
+    def on_mmgrab(self, event: e.Mmgrab) -> None:
+        """One reference to the struct more."""
+        mm = self.mm_at(event.mm, event.at)
+        before = event.count if event.count is not None else mm.count
+        mm.count = None if before is None else before + 1
+
+    def on_mmdrop(self, event: e.Mmdrop) -> None:
+        """One reference to the struct less."""
+        mm = self.mm_at(event.mm, event.at)
+        before = event.count if event.count is not None else mm.count
+        mm.count = None if before is None else before - 1
+
+    def on_mm_free(self, event: e.MmFree) -> None:
+        """kernel/fork.c: __mmdrop: the generation ends."""
+        mm = self.mms.get(event.mm)
+        if mm is None:
+            mm = self.mm_at(event.mm, event.at)
+        self._end(mm, event.at, implied=False)
+
+    def _end(self, mm: Mm, at: At, *, implied: bool) -> None:
+        fetched = mm.last_fetch is at
+        if not implied and mm.dying and mm.listed == MEMBER and not self.carries.list_explicit and not mm.seen_linked(at):
+            self.leave(mm, "mmput", at, observed=False)
+        self.emit(Freed(at, mm, mm.users, fetched, mm.listed, mm.seen_linked(at), implied))
+        self.clear_all(mm, at, "freed")
+        if mm.membership is not None:
+            self.close_membership(mm, at, "freed")
+        if self.linked(mm):
+            self.unlink_freed(mm, at)
+        life = mm.life
+        if not implied:
+            life.freed_line, life.freed_ts = at.line, at.ts
+        self.end_life(mm, at)
+
+    def renew(self, mm: Mm, at: At) -> Mm:
+        """A dying mm lives again after a loss: it was freed, and its address used anew, in what was lost."""
+        self._end(mm, at, implied=True)
+        return self.mm_at(mm.address, at)
+
+    def end_life(self, mm: Mm, at: At) -> None:
+        """The generation leaves the model; its facts are complete."""
+        if self.mms.get(mm.address) is mm:
+            del self.mms[mm.address]
+        mm.life.last_line = at.line
+        self.facts.append(mm.life)

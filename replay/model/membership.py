@@ -1,0 +1,223 @@
+"""Who is on mmlist: joins and removals, said outright or due, and their spans (mm/rmap.c, mm/memory.c, kernel/fork.c)."""
+
+from __future__ import annotations
+
+from mmlist.replay import events as e
+from mmlist.replay.facts import Membership
+from mmlist.replay.model.changes import Joined, Left
+from mmlist.replay.model.core import INIT_MM
+from mmlist.replay.model.holdings import Holdings
+from mmlist.replay.model.mm import APART, MEMBER, OFF, REMOVED, UNKNOWN, Mm
+from mmlist.replay.model.mmlist import Node
+from mmlist.replay.record import At
+
+
+class Memberships(Holdings):
+    """The steps on the list. Where the log cannot say them, the model joins and removes as the profile's kernel does."""
+
+    def born_off(self, mm: Mm, at: At) -> None:
+        """A new mm is off the list, its node self-linked (2.6.9: a fork's node holds the parent's pointers)."""
+        mm.listed, mm.listed_seq = OFF, at.seq
+        mm.node.init(at.ts)
+
+    # --- joins -------------------------------------------------------------------------------------------------------
+
+    def on_join_due(self, event: e.JoinDue) -> None:
+        """The duplicate was made: if the mm is off the list, the kernel links it before the pte is set."""
+        mm = self.mm_at(event.mm, event.at)
+        mm.duplicated = event.begin
+        key = self.key(event.at)
+        if not event.over:
+            if mm.joining is None:
+                mm.joining = {}
+            mm.joining.setdefault(key, event)
+            return
+        if mm.joining is not None:
+            mm.joining.pop(key, None)
+            if not mm.joining:
+                mm.joining = None
+        if self.carries.list_explicit:
+            self.confirm_suspect(mm, event.at)
+        elif mm.listed == OFF:
+            if event.sure:
+                self.join_due(mm, event, event.at)
+            else:
+                mm.listed = UNKNOWN
+
+    def join_due(self, mm: Mm, due: e.JoinDue, at: At) -> None:
+        """Carry out the join that `due` announced, now at `at`."""
+        parent = None if due.after == INIT_MM else self.mm_at(due.after, at)
+        if parent is not None and parent.listed == OFF and not self.carries.joins_visible:
+            parent.listed = UNKNOWN
+            parent.node.unknown(at.ts)
+        self.join(mm, due.site, parent, due.begin, at, observed=False)
+
+    def on_mmlist_add(self, event: e.MmlistAdd) -> None:
+        """include/linux/list.h: list_add under mmlist_lock: said outright."""
+        mm = self.mm_at(event.mm, event.at)
+        if mm.early == "join":
+            mm.early = ""
+            self._confirm_join(mm, event.at)
+            return
+        parent = None if event.after in (None, INIT_MM) else self.mm_at(event.after or 0, event.at)
+        due = mm.joining.get(self.key(event.at)) if mm.joining is not None else None
+        site = due.site if due is not None else self._site(mm, parent)
+        cause = due.begin if due is not None else self._cause(mm, event.at)
+        self.join(mm, site, parent, cause, event.at, observed=True, known_place=event.after is not None)
+
+    def _site(self, mm: Mm, parent: Mm | None) -> str:
+        if not self.profile.swap_only and parent is None:
+            return "exec"
+        return "fork" if parent is not None else "pageout"
+
+    def _cause(self, mm: Mm, at: At) -> At:
+        pending = self.pending_duplicates.get(self.key(at))
+        return next(iter(pending.values())) if pending else at
+
+    def join(
+        self, mm: Mm, site: str, parent: Mm | None, cause: At, at: At, *, observed: bool, known_place: bool = True
+    ) -> None:
+        """Link `mm` right after `parent` (None: init_mm); `cause` is the line that made it due."""
+        before, since = mm.listed, mm.joined if self.linked(mm) else mm.left
+        pending = self.has_pending_duplicate(at)
+        removed = before == REMOVED or (before == OFF and mm.left_why == "mmput")
+        after = self.list.head if parent is None else parent.node
+        parent_listed = MEMBER if parent is None else parent.listed
+        apart = parent_listed not in (MEMBER, UNKNOWN)
+        if parent is not None and parent.listed in (OFF, REMOVED, APART):
+            self._start_ring(parent, at)
+        if mm.node is not after:
+            if self.linked(mm) and not observed:
+                self.list.remove(mm.node, at.ts)
+            if known_place:
+                self.list.add(mm.node, after, at.ts)
+            else:
+                mm.node.unknown(at.ts)
+                self.list.place(mm.node)
+        if observed and before in (MEMBER, APART):
+            self.broken = self.broken or at
+        mm.joined, mm.left, mm.left_why = at, None, ""
+        mm.confirmed = observed
+        mm.listed_seq = at.seq
+        self.emit(Joined(at, mm, site, before, since, parent, parent_listed, observed, pending, removed))
+        if apart:
+            mm.listed = APART
+            self.members.pop(mm.address, None)
+            if mm.membership is not None:
+                self.close_membership(mm, at, "unknown")
+            self.check_unlisted(mm, at, "apart", inferred=not observed)
+            return
+        mm.listed = MEMBER
+        self.members[mm.address] = mm
+        if before != MEMBER or mm.membership is None:
+            self._open_membership(mm, site, parent, cause, at, observed=observed)
+
+    def _start_ring(self, parent: Mm, at: At) -> None:
+        """A child is linked to a parent that is off the list: both are on a ring of their own from here on."""
+        if parent.listed == OFF:
+            parent.node.init(at.ts)
+            parent.listed, parent.listed_seq = APART, at.seq
+            parent.joined = at
+
+    def _open_membership(self, mm: Mm, site: str, parent: Mm | None, cause: At, at: At, *, observed: bool) -> None:
+        mm.membership = Membership(
+            mm=mm.address,
+            generation=mm.generation,
+            joined_line=cause.line,
+            joined_seen_line=at.line if observed else None,
+            joined_seq=at.seq,
+            joined_ts=at.ts,
+            joined_by=site,
+            after_mm=INIT_MM if parent is None else parent.address,
+            after_generation=None if parent is None else parent.generation,
+            rank=mm.node.rank,
+            evidence="observed" if observed else "inferred",
+        )
+
+    def learn_member(self, mm: Mm, at: At, *, before_log: bool) -> None:
+        """The list shows `mm` on it, and no line says since when."""
+        self.list.place(mm.node)
+        mm.listed, mm.listed_seq, mm.confirmed = MEMBER, at.seq, True
+        mm.joined, mm.left = at, None
+        self.members[mm.address] = mm
+        mm.membership = Membership(
+            mm=mm.address,
+            generation=mm.generation,
+            joined_line=None if before_log else at.line,
+            joined_seen_line=at.line,
+            joined_seq=0 if before_log else at.seq,
+            joined_ts=None if before_log else at.ts,
+            joined_by="unknown",
+            after_mm=None,
+            after_generation=None,
+            rank=mm.node.rank,
+            evidence="observed",
+        )
+
+    def _confirm_join(self, mm: Mm, at: At) -> None:
+        mm.confirmed = True
+        mm.listed_seq = at.seq
+        if mm.membership is not None:
+            mm.membership.evidence = "observed"
+            if mm.membership.joined_seen_line is None:
+                mm.membership.joined_seen_line = at.line
+
+    # --- removals ----------------------------------------------------------------------------------------------------
+
+    def on_mmlist_del(self, event: e.MmlistDel) -> None:
+        """list_del (mmput) or list_del_init (drain): said outright."""
+        mm = self.mm_at(event.mm, event.at)
+        if mm.early == "leave":
+            mm.early = ""
+            mm.left_why = event.why
+            return
+        call = self.swapoff_of(event.at) if event.why == "drain" else None
+        if call is not None:
+            self.drained_one(call, event.at)
+        self.leave(mm, event.why, event.at, observed=True)
+
+    def leave(self, mm: Mm, why: str, at: At, *, observed: bool, seen: str = "", poisoned: bool | None = None) -> None:
+        """Unlink `mm`. A last mmput poisons its node, a drain makes it point at itself."""
+        before, since = mm.listed, mm.joined if self.linked(mm) else mm.left
+        poisoned = why == "mmput" if poisoned is None else poisoned
+        if before in (MEMBER, APART, UNKNOWN):
+            neighbours = (mm.node.prev, mm.node.next)
+            self.list.remove(mm.node, at.ts)
+            self._left_alone(neighbours, at)
+        self.emit(Left(at, mm, why, before, since, observed, seen, poisoned))
+        if poisoned:
+            mm.node.unknown(at.ts)
+        else:
+            mm.node.init(at.ts)
+        mm.listed = REMOVED if poisoned else OFF
+        mm.listed_seq = at.seq
+        mm.left, mm.left_why = at, why
+        if why == "drain":
+            mm.drained = at
+        self.members.pop(mm.address, None)
+        if mm.membership is not None:
+            self.close_membership(mm, at, why)
+        if why != "mmput":
+            self.check_unlisted(mm, at, "drained" if why == "drain" else "seen", inferred=not observed)
+
+    def _left_alone(self, neighbours: tuple[Node | None, Node | None], at: At) -> None:
+        """The last node of a ring apart points at itself: it is off every list again."""
+        for node in neighbours:
+            if node is not None and node.mm is not None and node.next is node and node.mm.listed == APART:
+                node.mm.listed, node.mm.listed_seq = OFF, at.seq
+
+    def close_membership(self, mm: Mm, at: At, why: str) -> None:
+        """End the open span of `mm`."""
+        span = mm.membership
+        if span is None:
+            return
+        span.left_line, span.left_seq, span.left_ts, span.left_by = at.line, at.seq, at.ts, why
+        mm.membership = None
+        self.members.pop(mm.address, None)
+        self.facts.append(span)
+
+    def unlink_freed(self, mm: Mm, at: At) -> None:
+        """A linked node was freed: memory that the list still points at. The model takes it out and goes on."""
+        self.list.remove(mm.node, at.ts)
+        self.members.pop(mm.address, None)
+        mm.listed = REMOVED

@@ -1,0 +1,118 @@
+"""One mm: a generation of an mm_struct, with what is known of its counts, its node and the swap entries it holds."""
+
+from __future__ import annotations
+
+import msgspec
+
+from mmlist.replay.events import JoinDue
+from mmlist.replay.facts import Life, Membership
+from mmlist.replay.model.mmlist import Node
+from mmlist.replay.record import At
+
+UNKNOWN = "unknown"
+OFF = "off"
+MEMBER = "member"
+APART = "apart"  # linked, but on a ring that does not pass init_mm
+REMOVED = "removed"  # by its last mmput: poisoned, for good
+
+
+class Hold(msgspec.Struct):
+    """An entry that ptes of an mm hold: how many, since which replay position, and the line that assigned it."""
+
+    count: int
+    since: int
+    at: At
+    why: str
+    observed: bool
+
+
+class Mm:
+    """The state of one generation. What was never seen is None (counts) or UNKNOWN (`listed`).
+
+    `listed_seq` is the replay position at which `listed` was last known for sure, `clean_seq` the position before which
+    its holdings may have been released unseen. `zero` is where mm_users was known to have reached 0.
+    """
+
+    __slots__ = (
+        "address",
+        "born",
+        "confirmed",
+        "count",
+        "drained",
+        "duplicated",
+        "early",
+        "exit_began",
+        "exit_ended",
+        "final_put",
+        "generation",
+        "holdings",
+        "joined",
+        "joining",
+        "last_fetch",
+        "last_seen",
+        "left",
+        "left_why",
+        "life",
+        "linked_at_zero",
+        "linked_seen",
+        "listed",
+        "listed_seq",
+        "membership",
+        "node",
+        "parent",
+        "recorded",
+        "released",
+        "tasks",
+        "used",
+        "users",
+        "users_at",
+        "zero",
+        "zero_how",
+    )
+
+    def __init__(self, address: int, generation: int, line: int) -> None:
+        """An mm of which only the address is known; `line` is where it was first named."""
+        self.address = address
+        self.generation = generation
+        self.life = Life(address, generation, line)
+        self.born: At | None = None
+        self.parent: Mm | None = None
+        self.node = Node(self)
+        self.node.next = self.node.prev = None
+        self.listed = UNKNOWN
+        self.listed_seq = 0
+        self.confirmed = False  # the list itself showed the membership
+        self.early = ""  # "join" or "leave": observed before the event that says it
+        self.membership: Membership | None = None
+        self.joined: At | None = None
+        self.joining: dict[int, JoinDue] | None = None
+        self.left: At | None = None
+        self.left_why = ""
+        self.drained: At | None = None
+        self.users: int | None = None
+        self.users_at: At | None = None
+        self.count: int | None = None
+        self.zero: At | None = None
+        self.zero_how = ""
+        self.linked_at_zero: At | None = None
+        self.final_put: At | None = None
+        self.exit_began: At | None = None
+        self.exit_ended: At | None = None
+        self.used = False  # a task had it, or a fork filled it
+        self.tasks = 0
+        self.duplicated: At | None = None
+        self.holdings: dict[int, Hold] | None = None
+        self.released = 0  # replay position up to which holdings may have been released unseen
+        self.recorded: dict[str, int] | None = None  # violations of this mm: code -> id
+        self.last_seen: At | None = None
+        self.last_fetch: At | None = None  # the last line that fetched mm_users
+        self.linked_seen: At | None = None  # the last line that fetched its node, and found it linked
+
+    @property
+    def dying(self) -> bool:
+        """Whether mm_users has reached 0."""
+        return self.zero is not None or self.exit_began is not None
+
+    def seen_linked(self, at: At) -> bool:
+        """Whether the line `at` itself fetched the node and found it linked."""
+        return self.linked_seen is at

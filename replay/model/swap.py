@@ -1,0 +1,66 @@
+"""Swap areas and swap entries: which types are in use, what count an entry has, who holds it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mmlist.replay.facts import SwapArea, Swapoff
+from mmlist.replay.record import At
+
+if TYPE_CHECKING:
+    from mmlist.replay.model.mm import Mm
+
+
+class Entry(msgspec.Struct):
+    """A swap entry that somebody named. `count` None is unknown; it was right at replay position `seq`.
+
+    `cached` None is unknown; a slot with count 0 that is not cached is free. `holders`: ids of the mms whose ptes hold
+    it, so far as known.
+    """
+
+    count: int | None = None
+    seq: int = 0
+    at: At | None = None
+    cached: bool | None = None
+    shmem: bool = False
+    freed_seq: int = 0
+    holders: dict[tuple[int, int], None] | None = None
+
+
+class Area:
+    """A swap area: `used` True between swapon and swapoff, False after it, None while only its type was named."""
+
+    __slots__ = ("closed", "fact", "path", "type", "used")
+
+    def __init__(self, type_: int) -> None:
+        """An area of which only the type is known."""
+        self.type = type_
+        self.path: str | None = None
+        self.used: bool | None = None
+        self.closed: At | None = None
+        self.fact: SwapArea | None = None
+
+
+class SwapoffCall:
+    """A swapoff that has begun. `walked` holds the mms it took hold of or walked, `inuse` the last fetch with its line."""
+
+    __slots__ = (
+        "at", "drain", "fact", "inuse", "inuse_at", "inuse_begin", "key", "maybe", "refused", "type", "unuse_ret", "walked",
+    )  # fmt: skip
+
+    def __init__(self, at: At, key: int, type_: int | None, fact: Swapoff) -> None:
+        """`key` is the task it runs in."""
+        self.at = at
+        self.key = key
+        self.type = type_
+        self.fact = fact
+        self.drain: At | None = None
+        self.inuse: tuple[int, ...] | None = None
+        self.inuse_at: At | None = None
+        self.inuse_begin: tuple[int, ...] | None = None
+        self.unuse_ret: int | None = None
+        self.refused: At | None = None  # drain_mmlist said that an area is in use
+        self.maybe: list[tuple[Mm, At, str]] = []  # members seen self-linked: drained, if no walk comes after
+        self.walked: set[tuple[int, int]] = set()

@@ -1,0 +1,281 @@
+"""swapon, swapoff, its walk and its drain (mm/swapfile.c: try_to_unuse, drain_mmlist, SYSCALL swapoff)."""
+
+from __future__ import annotations
+
+from mmlist.replay import events as e
+from mmlist.replay.facts import SwapArea, Swapoff, Visit
+from mmlist.replay.model.changes import Drained, SwapoffEnded
+from mmlist.replay.model.fetched import Observed
+from mmlist.replay.model.mm import MEMBER, Hold, Mm
+from mmlist.replay.model.swap import Area, SwapoffCall
+from mmlist.replay.record import At
+
+
+class Swapoffs(Observed):
+    """The steps on areas and on swapoff."""
+
+    swapons: dict[int, e.Swapon]
+    last_inuse: tuple[At, tuple[int, ...]] | None
+    last_drain_seq: int = 0
+
+    # --- swapon ------------------------------------------------------------------------------------------------------
+
+    def on_swapon(self, event: e.Swapon) -> None:
+        """swapon begins: the type it will take is not known before its return."""
+        self.swapons[self.key(event.at)] = event
+
+    def on_swapon_ret(self, event: e.SwaponRet) -> None:
+        """swapon returned: with 0 it took the lowest free type, unless the log says which."""
+        begun = self.swapons.pop(self.key(event.at), None)
+        if event.ret != 0:
+            return
+        path = event.path or (begun.path if begun is not None else None)
+        type_ = event.type if event.type is not None else begun.type if begun is not None else None
+        if type_ is None:
+            type_ = next(n for n in range(64) if (area := self.areas.get(n)) is None or area.used is False)
+        at = begun.at if begun is not None else event.at
+        area = self.areas[type_] = Area(type_)
+        area.used, area.path = True, path
+        area.fact = SwapArea(type_, path, at.line, at.ts)
+
+    # --- swapoff -----------------------------------------------------------------------------------------------------
+
+    def on_swapoff(self, event: e.Swapoff) -> None:
+        """swapoff begins."""
+        at = event.at
+        type_ = event.type if event.type is not None else self._type_of_path(event.path)
+        fact = Swapoff(at.line, at.ts, at.pid, at.comm, event.path, type_)
+        fact.members_before = len(self.members)
+        call = self.swapoffs[self.key(at)] = SwapoffCall(at, self.key(at), type_, fact)
+        if self.last_inuse is not None and self.last_inuse[0] is at:
+            call.inuse_begin = self.last_inuse[1]
+
+    def _type_of_path(self, path: str | None) -> int | None:
+        found = [area.type for area in self.areas.values() if area.used and path is not None and area.path == path]
+        return found[0] if len(found) == 1 else None
+
+    def _typed(self, call: SwapoffCall, type_: int | None) -> None:
+        """A type seen inside the swapoff is its own."""
+        if type_ is not None and call.type != type_:
+            call.type = call.fact.type = type_
+        if type_ is not None:
+            area = self.area(type_)
+            if area.used is None:
+                area.used = True
+
+    def on_try_to_unuse(self, event: e.TryToUnuse) -> None:
+        """The walk begins."""
+        call = self.swapoff_of(event.at)
+        if call is not None:
+            self._typed(call, event.type)
+            self._walking(call, event.at)
+
+    def on_try_to_unuse_ret(self, event: e.TryToUnuseRet) -> None:
+        """The walk ended."""
+        call = self.swapoff_of(event.at)
+        if call is not None:
+            call.unuse_ret = event.ret
+
+    def on_swapoff_pass(self, event: e.SwapoffPass) -> None:
+        """A pass begins."""
+        call = self.swapoff_of(event.at)
+        if call is not None:
+            self._typed(call, event.type)
+            call.fact.passes += 1
+            self._walking(call, event.at)
+
+    def on_unuse_mm(self, event: e.UnuseMm) -> None:
+        """swapoff walks the page tables of the mm: what it held of that area may be gone from here."""
+        mm = self.mm_at(event.mm, event.at)
+        if not self.carries.unuse_clears:
+            mm.released = event.at.seq
+        call = self.swapoff_of(event.at)
+        if call is None:
+            return
+        self._typed(call, event.type)
+        self._walking(call, event.at)
+        self._visit(call, mm, event.at, 1, observed=False)
+
+    def on_mmlist_visit(self, event: e.MmlistVisit) -> None:
+        """swapoff meets the mm: takes hold of it, or skips it."""
+        mm = self.mm_at(event.mm, event.at)
+        call = self.swapoff_of(event.at)
+        if call is not None:
+            self._walking(call, event.at)
+            self._visit(call, mm, event.at, event.got, observed=True)
+        if event.got:
+            self.get(mm, event.at, None if event.users is None else event.users - 1, "visit")
+
+    def _visit(self, call: SwapoffCall, mm: Mm, at: At, got: int, *, observed: bool) -> None:
+        key = (mm.address, mm.generation)
+        if not observed and key in call.walked:
+            return
+        call.walked.add(key)
+        if len(call.fact.visits) < 100_000:
+            visit = Visit(mm.address, mm.generation, at.line, at.ts, got, "observed" if observed else "inferred")
+            call.fact.visits.append(visit)
+
+    def _walking(self, call: SwapoffCall, at: At) -> None:
+        """The walk goes on, so no drain has come yet: what looked drained was not."""
+        maybe, call.maybe = call.maybe, []
+        for mm, seen, name in maybe:
+            if mm.listed == MEMBER and self.mms.get(mm.address) is mm:
+                self.not_listed(mm, seen, name)
+
+    def may_drain(self, call: SwapoffCall) -> bool:
+        """Whether the drain of `call` may be under way, or past, for all that was seen."""
+        return self.profile.drains and (call.unuse_ret == 0 or call.unuse_ret is None)
+
+    def drained_since(self, mm: Mm) -> bool:
+        """Whether a swapoff that may have drained has ended since `mm` was last known on the list."""
+        return self.last_drain_seq > mm.listed_seq
+
+    # --- the drain ---------------------------------------------------------------------------------------------------
+
+    def on_fetched_inuse(self, event: e.FetchedInuse) -> None:
+        """inuse_pages of the areas; one that was never swapped on is a read through NULL."""
+        self.last_inuse = (event.at, event.inuse)
+        call = self.swapoff_of(event.at)
+        if call is not None:
+            call.inuse, call.inuse_at = event.inuse, event.at
+
+    def _busy(self, call: SwapoffCall, inuse: tuple[int, ...] | None, at: At) -> tuple[int, int, At] | None:
+        """An area, other than the one that `call` empties, whose observed inuse is above 0."""
+        for type_, pages in enumerate(inuse or ()):
+            area = self.areas.get(type_)
+            if pages > 0 and type_ != call.type and area is not None and area.used:
+                return type_, pages, at
+        return None
+
+    def on_mmlist_drain(self, event: e.MmlistDrain) -> None:
+        """drain_mmlist decided."""
+        call = self.swapoff_of(event.at)
+        if event.busy_type is not None and event.busy_type >= 0:
+            if call is not None:
+                call.fact.drained = 0
+                call.refused = event.at
+            return
+        if call is not None:
+            call.drain = event.at
+            call.fact.drain_line = event.at.line
+        if event.busy_type is None:
+            return
+        busy = None
+        if call is not None:
+            call.fact.drained = 1
+            busy = self._busy(call, call.inuse, call.inuse_at or event.at) if call.inuse else None
+        self.emit(Drained(event.at, call, busy, None, len(self.members), True))
+        if not self.carries.list_explicit:
+            self._empty(event.at, observed=True)
+
+    def drained_one(self, call: SwapoffCall, at: At) -> None:
+        """A member is taken off by a drain: after a refusal it should not have been."""
+        call.fact.drained = 1
+        if call.refused is not None:
+            self.emit(Drained(at, call, None, call.refused, len(self.members), True))
+
+    def _empty(self, at: At, *, observed: bool) -> None:
+        """Every member is taken off (mm/swapfile.c: drain_mmlist)."""
+        for mm in list(self.members.values()):
+            if mm.listed == MEMBER:
+                self.leave(mm, "drain", at, observed=observed)
+        self.list.head.init(at.ts)
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def on_swapoff_ret(self, event: e.SwapoffRet) -> None:
+        """swapoff returned: with 0 its area is empty and closed."""
+        key = self.key(event.at)
+        call = self.swapoffs.get(key)
+        if call is None:
+            return
+        self._typed(call, event.type)
+        if event.ret == 0:
+            self._drain_due(call, event)
+            call.maybe = []
+        else:
+            self._walking(call, event.at)
+        del self.swapoffs[key]
+        held = self._held(call) if event.ret == 0 else []
+        survivors = self._survivors(call, event) if event.ret == 0 else []
+        self.emit(SwapoffEnded(event.at, call, event.ret, survivors, held))
+        fact = call.fact
+        fact.end_line, fact.end_ts, fact.ret = event.at.line, event.at.ts, event.ret
+        fact.members_after = len(self.members)
+        self.facts.append(fact)
+        if event.ret == 0 and call.type is not None:
+            self._close(call.type, event.at)
+
+    def _drain_due(self, call: SwapoffCall, event: e.SwapoffRet) -> None:
+        """Without explicit drain events: what the list's head, or the profile's kernel, says of the drain."""
+        if self.carries.drain_explicit or not self.profile.drains:
+            return
+        at = event.at
+        if event.head is not None and self.head_address is not None:
+            if event.head != self.head_address:
+                call.fact.drained = 0
+                return
+            self._drained_unseen(call, event)
+            return
+        if self.carries.list_explicit:
+            return
+        others = [area for area in self.areas.values() if area.used and area.type != call.type]
+        if not others or (event.inuse is not None and not any(event.inuse)):
+            self._drained_unseen(call, event)
+        else:
+            self.last_drain_seq = at.seq
+
+    def _drained_unseen(self, call: SwapoffCall, event: e.SwapoffRet) -> None:
+        at = event.at
+        busy = self._busy(call, event.inuse, at)
+        if busy is not None and not self._busy(call, call.inuse_begin, at):
+            busy = None
+        if busy is not None:
+            for mm in [mm for mm in self.members.values() if not mm.confirmed]:
+                self.not_listed(mm, at, "swapoff_ret")
+        call.fact.drained = 1
+        call.fact.drain_line = at.line
+        if self.members:
+            self.emit(Drained(at, call, busy, None, len(self.members), False))
+        for mm, seen, _name in call.maybe:
+            if mm.listed == MEMBER and self.mms.get(mm.address) is mm:
+                self.leave(mm, "drain", seen, observed=False)
+        self._empty(at, observed=False)
+        self.last_drain_seq = at.seq
+
+    def _held(self, call: SwapoffCall) -> list[tuple[Mm, int, Hold]]:
+        """Entries of the emptied area that an mm certainly still holds."""
+        found: list[tuple[Mm, int, Hold]] = []
+        if call.type is None:
+            return found
+        for mm in list(self.holders.values()):
+            for value, hold in (mm.holdings or {}).items():
+                if value >> self.shift == call.type and self.certain(mm, hold):
+                    found.append((mm, value, hold))
+                    break
+        return found
+
+    def _survivors(self, call: SwapoffCall, event: e.SwapoffRet) -> list[Mm]:
+        """Members that stayed though the drain was due: all observed inuse is 0, or the drain was announced."""
+        if not self.profile.drains:
+            return []
+        known = [pages for type_, pages in enumerate(event.inuse or ()) if self.areas.get(type_) is not None]
+        if event.inuse is not None and any(known):
+            return []
+        if event.inuse is None and call.drain is None:
+            return []
+        limit = (call.drain or event.at).seq
+        return [mm for mm in self.members.values() if mm.joined is not None and mm.joined.seq < limit]
+
+    def _close(self, type_: int, at: At) -> None:
+        """The area is gone: nothing of it is held any more."""
+        area = self.area(type_)
+        area.used, area.closed = False, at
+        if area.fact is not None:
+            area.fact.swapoff_line, area.fact.swapoff_ts = at.line, at.ts
+            self.facts.append(area.fact)
+            area.fact = None
+        for mm in list(self.holders.values()):
+            self.clear_all(mm, at, "swapoff", type_)
+        for value in [value for value in self.entries if value >> self.shift == type_]:
+            del self.entries[value]

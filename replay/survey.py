@@ -1,0 +1,260 @@
+"""The first look at a log: what it can say at all, where init_mm lies, and which kernel's rules to hold it against.
+
+The model must know before the first step whether joins are events of the log or have to be worked out, so the log is
+read twice. Nothing here judges; what was found is recorded with the run, each value with its source.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+import msgspec
+
+from mmlist.replay.bind import NAMES, is_explicit
+from mmlist.replay.bind.values import Fields, is_mm, number
+from mmlist.replay.errors import OptionError
+from mmlist.replay.model import PROFILES, Carries, Profile
+from mmlist.replay.model.profile import PF_BORROWED_MM, POISON_NEXT
+from mmlist.replay.payload import fields
+from mmlist.replay.record import Record
+
+CAPTURE_HEADER = b"# mmlist-capture:"
+_POISON_26 = 0x0010_0100
+_KERNEL_IMAGE = 0xFFFF_FFFF_8000_0000
+_ADDRESSES = ("mm", "parent", "child", "oldmm", "dst", "src", "old")
+_FETCHES = frozenset({"users", "count", "next", "prev", "head", "tail", "inuse0"})
+
+
+class Survey(msgspec.Struct):
+    """What was found. `names`: events carried, and `fetched:FIELD` for what probes fetched. Offsets in bytes."""
+
+    names: frozenset[str] = frozenset()
+    carries: Carries = msgspec.field(default_factory=Carries)
+    profile: Profile = PROFILES["modern"]
+    profile_reason: str = ""
+    mmlist_offset: int | None = None
+    mmlist_offset_source: str = "unknown"
+    init_mm: int | None = None
+    init_mm_source: str = "unknown"
+    entry_max: int = 0
+    release: str | None = None
+    clock: str | None = None
+    aio_names: bool = False
+
+
+class _Votes:
+    """What the lines of the log say for one value or another."""
+
+    def __init__(self) -> None:
+        self.names: Counter[str] = Counter()
+        self.explicit: set[str] = set()
+        self.fetched: set[str] = set()
+        self.offsets: Counter[int] = Counter()
+        self.heads: Counter[int] = Counter()
+        self.lone: Counter[int] = Counter()
+        self.afters: Counter[int] = Counter()
+        self.mms: set[int] = set()
+        self.poison_26 = 0
+        self.nr = 0
+        self.borrowed_flag = 0
+        self.unuse_clears = False
+        self.entry_max = 0
+
+    def take(self, record: Record) -> None:
+        name = record.name
+        first = name not in self.names
+        self.names[name] += 1
+        if is_explicit(record):
+            if name not in self.explicit:
+                self.explicit.add(name)
+                first = True
+        f = fields(record)
+        if first or len(self.fetched) < len(_FETCHES):
+            self.fetched.update(_FETCHES.intersection(f))
+        self._addresses(name, f)
+        if "nr" in f and name in ("mmget", "mmput", "exec_mmap", "mmlist_add", "mmlist_del"):
+            self.nr += 1
+        if name == "task_flags" and (number(f.get("flags", b"0")) or 0) & PF_BORROWED_MM:
+            self.borrowed_flag += 1
+        if name == "swap_clear" and f.get("why") in (b"3", b"unuse"):
+            self.unuse_clears = True
+        if "entry" in f and (entry := number(f["entry"])) is not None and entry < 1 << 63:
+            self.entry_max = max(self.entry_max, entry)
+
+    def _addresses(self, name: str, f: Fields) -> None:
+        mm = number(f["mm"]) if "mm" in f else None
+        if mm is not None and is_mm(mm) and name not in ("mmput", "mmlist_visit"):
+            self.mms.add(mm)
+        for key in _ADDRESSES[1:]:
+            if key in f and (address := number(f[key])) is not None and is_mm(address):
+                self.mms.add(address)
+        if name == "mmlist_add" and "after" in f and (after := number(f["after"])) is not None:
+            self.afters[after] += 1
+        if "head" in f and f["head"] == f.get("tail") and (head := number(f["head"])):
+            self.heads[head] += 1
+        if "next" not in f or mm is None or not is_mm(mm):
+            return
+        next_ = number(f["next"])
+        if next_ == _POISON_26:
+            self.poison_26 += 1
+        if next_ and f["next"] == f.get("prev") and next_ not in POISON_NEXT:
+            if name == "mm_init_ret":
+                self.offsets[next_ - mm] += 1
+            elif name != "mm_init":
+                self.lone[next_] += 1
+
+
+def survey(
+    records: Iterable[Record],
+    header: dict[str, object] | None = None,
+    *,
+    profile: str = "auto",
+    mmlist_offset: int | None = None,
+    init_mm: int | None = None,
+) -> Survey:
+    """Look through `records` (any order). `header` is the capture kit's own line; what is given by hand goes before.
+
+    Raises OptionError for a profile that does not exist.
+    """
+    votes = _Votes()
+    for record in records:
+        if record.name in NAMES:
+            votes.take(record)
+    found = Survey(entry_max=votes.entry_max)
+    _from_header(found, header or {})
+    _decide_profile(found, votes, profile)
+    _decide_offset(found, votes, mmlist_offset)
+    _decide_init_mm(found, votes, init_mm)
+    found.aio_names = found.profile.name != "modern"
+    found.names = frozenset(votes.names) | {f"fetched:{_plain(name)}" for name in votes.fetched}
+    if found.mmlist_offset is None:
+        found.names -= {"fetched:next"}
+    found.carries = _carries(votes)
+    return found
+
+
+def _plain(name: str) -> str:
+    return "inuse" if name == "inuse0" else name
+
+
+def _carries(votes: _Votes) -> Carries:
+    names, explicit = frozenset(votes.names), votes.explicit
+
+    def has(*any_of: str) -> bool:
+        return not names.isdisjoint(any_of)
+
+    holdings = bool(explicit & {"swap_assign", "swap_clear"})
+    duplicates = has("swap_duplicate", "folio_dup_swap", "swap_dup_entry_direct")
+    listed = bool(explicit & {"mmlist_add", "mmlist_del"})
+    faults = has("swap_free", "swap_free_nr", "__swap_entry_free_ret", "folio_put_swap")
+    zaps = has(
+        "free_swap_and_cache", "free_swap_and_cache_nr", "__swap_entry_free_ret", "swap_put_entries_direct"
+    ) or "swap_free" in explicit  # fmt: skip
+    return Carries(
+        list_explicit=listed,
+        holdings_explicit=holdings,
+        unuse_clears=votes.unuse_clears or (holdings and not names & {"unuse_pte_range", "unuse_mm", "shmem_unuse"}),
+        drain_explicit="mmlist_drain" in explicit,
+        joins_visible=listed
+        or holdings
+        or (duplicates and has("try_to_unmap_one") and has("copy_page_range", "dup_mmap")),
+        releases_visible=holdings or (faults and zaps),
+        duplicates_visible=duplicates,
+        exit_ret="exit_mmap_ret" in names,
+        final_put=has("__mmput", "__mmput_begin") or "mmput" in explicit,
+        births=has("mm_init", "mm_init_ret"),
+        frees=has("mm_free", "__mmdrop"),
+        gets_explicit="mmput" in explicit,
+    )
+
+
+def _from_header(found: Survey, header: dict[str, object]) -> None:
+    release, clock = header.get("release"), header.get("clock")
+    found.release = release if isinstance(release, str) else None
+    found.clock = clock if isinstance(clock, str) else None
+    for key in ("mmlist_offset", "init_mm"):
+        value = header.get(key)
+        if isinstance(value, str):
+            value = number(value.encode())
+        if isinstance(value, int):
+            setattr(found, key, value)
+            setattr(found, key + "_source", "capture header")
+
+
+def _decide_profile(found: Survey, votes: _Votes, given: str) -> None:
+    if given != "auto":
+        if given not in PROFILES:
+            raise OptionError(f"no profile {given!r}: known are auto, {', '.join(PROFILES)}")
+        found.profile, found.profile_reason = PROFILES[given], "given by hand"
+        return
+    name, reason = _profile_of(found, votes)
+    found.profile, found.profile_reason = PROFILES[name], reason
+
+
+def _profile_of(found: Survey, votes: _Votes) -> tuple[str, str]:
+    if found.release is not None and (match := re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", found.release)):
+        version = tuple(int(part or 0) for part in match.groups())
+        name = "2.6.9" if version < (2, 6, 10) else "2.6.10" if version < (2, 6, 27) else "modern"
+        return name, f"the capture header names release {found.release}"
+    if votes.nr:
+        return "2.6.9", f"{votes.nr} events carry nr, the mmlist_nr that the patch removed"
+    if votes.borrowed_flag:
+        return "2.6.10", "a task has PF_BORROWED_MM, which came with the patch and went with 2.6.27"
+    if "use_mm" in votes.explicit:
+        return "2.6.10", "use_mm is a borrower's event in 2.6 kernels, and no event carries nr"
+    if votes.poison_26:
+        return "2.6.10", "removed nodes hold 0x00100100, LIST_POISON1 of 2.6 kernels, and no event carries nr"
+    return "modern", "nothing in the log is peculiar to a 2.6 kernel"
+
+
+def _decide_offset(found: Survey, votes: _Votes, given: int | None) -> None:
+    if given is not None:
+        found.mmlist_offset, found.mmlist_offset_source = given, "given by hand"
+    elif found.mmlist_offset is None and len(votes.offsets) == 1:
+        offset, count = next(iter(votes.offsets.items()))
+        if offset >= 0:
+            found.mmlist_offset = offset
+            found.mmlist_offset_source = f"next - mm of {count} new mms (mm_init_ret)"
+    elif len(votes.offsets) > 1:
+        found.mmlist_offset_source = "unknown: new mms disagree"
+
+
+def _decide_init_mm(found: Survey, votes: _Votes, given: int | None) -> None:
+    if given is not None:
+        found.init_mm, found.init_mm_source = given, "given by hand"
+        return
+    if found.init_mm is not None:
+        return
+    offset = found.mmlist_offset
+    if offset is not None:
+        nodes = {mm + offset for mm in votes.mms}
+        for heads, source in ((votes.heads, "an empty list's head == tail"), (votes.lone, "a lone member's next == prev")):
+            address = _one(head for head in heads if head not in nodes)
+            if address is not None:
+                found.init_mm, found.init_mm_source = address - offset, source
+                return
+    address = _one(after for after in votes.afters if after not in votes.mms)
+    if address is not None and is_mm(address):
+        found.init_mm, found.init_mm_source = address, "the only after= that is no mm"
+
+
+def _one(candidates: Iterable[int]) -> int | None:
+    """The only candidate, or the only one in the kernel's image; None if neither."""
+    found = set(candidates)
+    if len(found) > 1:
+        found = {address for address in found if address >= _KERNEL_IMAGE}
+    return found.pop() if len(found) == 1 else None
+
+
+def capture_header(line: bytes) -> dict[str, object] | None:
+    """The JSON object of a `# mmlist-capture: {...}` line, None if the line is none or cannot be read."""
+    if not line.startswith(CAPTURE_HEADER):
+        return None
+    try:
+        found = json.loads(line[len(CAPTURE_HEADER) :])
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
