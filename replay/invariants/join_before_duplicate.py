@@ -12,7 +12,8 @@ Kernel reference
     mm/rmap.c: try_to_unmap_one; mm/memory.c: copy_nonpresent_pte; mm/swapfile.c: drain_mmlist.
 
 Limits
-    Needs explicit joins and duplicates on the joining task's own lines. Judged for an mm that holds nothing.
+    Needs explicit joins and duplicates on the joining task's own lines. Judged for an mm that holds nothing. Where no
+    duplicate comes at all, fork copied without one: that is swap-count-mismatch.
 """
 
 from __future__ import annotations
@@ -21,19 +22,14 @@ from collections.abc import Iterator
 
 from mmlist.replay.invariants.base import SWAP_ONLY, Finding, Invariant, name, needs, witness
 from mmlist.replay.model import State
-from mmlist.replay.model.changes import Joined
-from mmlist.replay.model.mm import OFF
+from mmlist.replay.model.changes import JoinedEarly
 
 
-def check(change: Joined, state: State) -> Iterator[Finding]:
-    """A join by a task that has duplicated nothing, of an mm that holds nothing."""
-    mm = change.mm
-    if not change.observed or change.duplicate_pending or mm.holdings is not None or change.before != OFF:
-        return
-    if not state.carries.duplicates_visible:
-        return
-    before = mm.left or mm.born
-    lines = [witness(before, "off mmlist since here", "mm_init" if mm.left is None else "list_del")] if before else []
+def check(change: JoinedEarly, state: State) -> Iterator[Finding]:
+    """A join by a task that had duplicated nothing, of an mm that held nothing."""
+    mm, before = change.mm, change.since
+    born = before is mm.born
+    lines = [witness(before, "off mmlist since here", "mm_init" if born else "list_del")] if before else []
     yield Finding(
         change.at,
         f"{name(mm)} joins mmlist before an entry was duplicated for it",
@@ -61,6 +57,6 @@ INVARIANT = Invariant(
     "an mm joins before an entry of its own was duplicated",
     SWAP_ONLY,
     needs("mmlist_add", "swap_duplicate"),
-    (Joined,),
+    (JoinedEarly,),
     check,
 )

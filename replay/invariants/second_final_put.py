@@ -48,7 +48,7 @@ def check(change: Zero | ExitBegan, state: State) -> Iterator[Finding]:
         ],
         mm,
         since=first,
-        explicit=state.carries.frees,
+        explicit=state.carries.births,
         order=[(first, change.at)],
         follows=[("C2", mm), ("C1", mm)],
     )

@@ -47,9 +47,10 @@ def check(change: Got, state: State) -> Iterator[Finding]:
         ],
         mm,
         since=zero,
-        explicit=change.how != "fetched" and state.carries.frees,
+        explicit=change.how != "fetched" and state.carries.births,
         order=[(zero, change.at)],
         follows=[("C1", mm)],
+        episode=zero.seq,
     )
 
 

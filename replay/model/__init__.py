@@ -12,7 +12,7 @@ from typing import Any
 
 from mmlist.replay import events as e
 from mmlist.replay.model.borrowing import Borrowing
-from mmlist.replay.model.changes import Change, Unlisted
+from mmlist.replay.model.changes import Change, Got, JoinedEarly, Unlisted
 from mmlist.replay.model.core import INIT_MM, Carries
 from mmlist.replay.model.fetched import Deferred
 from mmlist.replay.model.mm import MEMBER, Mm
@@ -38,6 +38,8 @@ class State(Borrowing):
             profile, carries, mmlist_offset=mmlist_offset, init_mm=init_mm, shift=shift, grain=grain
         )
         self.pending_duplicates: dict[int, dict[int, At]] = {}
+        self.early_joins: dict[int, JoinedEarly] = {}
+        self.transients: dict[int, Got] = {}
         self.suspects: dict[tuple[int, int], Unlisted] = {}
         self.deferred: dict[int | None, list[Deferred]] = {}
         self.swapons: dict[int, e.Swapon] = {}
@@ -58,6 +60,8 @@ class State(Borrowing):
         self.changes = []
         if self.deferred:
             self.look_again(event.at)
+        if self.transients:
+            self.not_transient(event)
         handler = self._handlers.get(type(event))
         if handler is not None:
             handler(event)
@@ -67,6 +71,10 @@ class State(Borrowing):
         """The log has ended at `at`: what waited for a later line is decided, and what is open becomes facts."""
         self.changes = []
         self.look_at_rest()
+        for key in list(self.early_joins):
+            self.joined_early(key)
+        for got in self.transients.values():
+            self.emit(got)
         if at is not None:
             for change in list(self.suspects.values()):
                 if change.mm.listed != MEMBER and not change.mm.dying:
@@ -93,6 +101,8 @@ class State(Borrowing):
         self.loss_seq = event.at.seq
         self.pending_duplicates.clear()
         self.suspects.clear()
+        self.early_joins.clear()
+        self.transients.clear()
         self.borrowed.clear()
         for area in self.areas.values():
             if area.used is False:

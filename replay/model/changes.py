@@ -82,6 +82,13 @@ class Joined(Change):
     removed: bool  # its last mmput had taken it off
 
 
+class JoinedEarly(Change):
+    """`mm` joined before its task had duplicated an entry for it; `since`: off the list from there."""
+
+    mm: Mm
+    since: At | None
+
+
 class Left(Change):
     """A removal. `before` is what `listed` was, `why` mmput, drain, freed or unknown, `seen` the probe that showed it."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mmlist.replay import events as e
 from mmlist.replay.facts import Holding
-from mmlist.replay.model.changes import Assigned, Counted, Named, Unlisted
+from mmlist.replay.model.changes import Assigned, Counted, JoinedEarly, Named, Unlisted
 from mmlist.replay.model.core import Core
 from mmlist.replay.model.mm import APART, OFF, Hold, Mm
 from mmlist.replay.model.swap import Area, Entry, SwapoffCall
@@ -22,6 +22,7 @@ class Holdings(Core):
 
     pending_duplicates: dict[int, dict[int, At]]
     suspects: dict[tuple[int, int], Unlisted]
+    early_joins: dict[int, JoinedEarly]
 
     def swapoff_of(self, at: At) -> SwapoffCall | None:
         """The swapoff that the task of `at` is in."""
@@ -68,6 +69,7 @@ class Holdings(Core):
     def on_swap_duplicate(self, event: e.SwapDuplicate) -> None:
         """mm/swapfile.c: swap_duplicate: the count goes up."""
         key = self.key(event.at)
+        self.joined_early(key)
         pending = self.pending_duplicates.setdefault(key, {})
         mm = self.mm_at(event.mm, event.at) if event.mm else None
         for value in range(event.entry, event.entry + event.nr):
@@ -121,6 +123,12 @@ class Holdings(Core):
         if entry.count == 0 and not entry.holders and entry.seq > max(self.released, self.loss_seq):
             entry.at = event.at
 
+    def joined_early(self, key: int) -> None:
+        """What comes next on task `key` shows that it joined an mm before it duplicated an entry for it."""
+        early = self.early_joins.pop(key, None)
+        if early is not None:
+            self.emit(early)
+
     def has_pending_duplicate(self, at: At) -> bool:
         """Whether the task of `at` has duplicated an entry that no pte holds yet."""
         return bool(self.pending_duplicates.get(self.key(at)))
@@ -133,6 +141,12 @@ class Holdings(Core):
         entry = self.entry(event.entry)
         pending = self.pending_duplicates.get(self.key(event.at))
         duplicated = pending is not None and pending.pop(event.entry, None) is not None
+        if event.observed and self.early_joins:
+            early = self.early_joins.get(self.key(event.at))
+            if early is not None and early.mm is mm and event.why == "fork" and not duplicated:
+                del self.early_joins[self.key(event.at)]
+            else:
+                self.joined_early(self.key(event.at))
         self.name(event.entry, event.at, "swap_assign", mm)
         begin = event.begin or event.at
         if mm.holdings is None:

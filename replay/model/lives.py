@@ -12,6 +12,8 @@ from mmlist.replay.record import At
 class Lives(Memberships):
     """The steps on lives. mm_users is counted where every get is explicit, else known only where it was fetched."""
 
+    transients: dict[int, Got]
+
     def on_mm_init(self, event: e.MmInit) -> None:
         """kernel/fork.c: mm_init: mm_users 1, mm_count 1, off the list."""
         old = self.mms.get(event.mm)
@@ -64,6 +66,15 @@ class Lives(Memberships):
         if event.mm:
             self.mm_at(event.mm, event.at).used = True
 
+    def not_transient(self, event: e.Event) -> None:
+        """2.6.10's swapoff raises a dying mm to 1 and at once back to 0; anything else in between makes it a get."""
+        got = self.transients.get(self.key(event.at))
+        if got is None or event.at is got.at or isinstance(event, e.Fetched):
+            return
+        if not (isinstance(event, e.Mmput) and event.mm == got.mm.address):
+            del self.transients[self.key(event.at)]
+            self.emit(got)
+
     # --- mm_users ----------------------------------------------------------------------------------------------------
 
     def counts(self, mm: Mm) -> bool:
@@ -78,13 +89,19 @@ class Lives(Memberships):
     def get(self, mm: Mm, at: At, shown: int | None, how: str) -> None:
         """One user more."""
         before = shown if shown is not None else mm.users if self.counts(mm) else None
-        self.emit(Got(at, mm, before, mm.zero, how))
+        got = Got(at, mm, before, mm.zero, how)
+        if self.profile.transient_get and mm.zero is not None and self.key(at) in self.swapoffs:
+            self.transients[self.key(at)] = got
+            return
+        self.emit(got)
         mm.users = None if before is None else before + 1
         mm.users_at = at
 
     def on_mmput(self, event: e.Mmput) -> None:
         """kernel/fork.c: mmput. A probed `users=1` is no proof of zero: the value is racy."""
         mm = self.mm_at(event.mm, event.at)
+        if self.transients.pop(self.key(event.at), None) is not None:
+            return
         before = event.users if event.users is not None else mm.users if self.counts(mm) else None
         self.emit(Put(event.at, mm, before, event.users is not None))
         mm.users_at = event.at

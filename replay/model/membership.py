@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mmlist.replay import events as e
 from mmlist.replay.facts import Membership
-from mmlist.replay.model.changes import Joined, Left
+from mmlist.replay.model.changes import Joined, JoinedEarly, Left
 from mmlist.replay.model.core import INIT_MM
 from mmlist.replay.model.holdings import Holdings
 from mmlist.replay.model.mm import APART, MEMBER, OFF, REMOVED, UNKNOWN, Mm
@@ -96,6 +96,8 @@ class Memberships(Holdings):
                 self.list.place(mm.node)
         if observed and before in (MEMBER, APART):
             self.broken = self.broken or at
+        if observed and not pending and before == OFF and mm.holdings is None and self.carries.duplicates_visible:
+            self.early_joins[self.key(at)] = JoinedEarly(at, mm, mm.left or mm.born)
         mm.joined, mm.left, mm.left_why = at, None, ""
         mm.confirmed = observed
         mm.listed_seq = at.seq
