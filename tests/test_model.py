@@ -1,0 +1,144 @@
+"""The model: what one step changes, told in the history language of conftest.py."""
+
+from __future__ import annotations
+
+import pytest
+from mmlist.replay import events as e
+from mmlist.replay.model import Carries
+from mmlist.replay.model.mm import APART, OFF, REMOVED, UNKNOWN
+from mmlist.replay.model.mmlist import Mmlist, Node, rank_between
+
+IMPLICIT = Carries(
+    holdings_explicit=True,
+    joins_visible=True,
+    releases_visible=True,
+    duplicates_visible=True,
+    exit_ret=True,
+    births=True,
+    frees=True,
+    gets_explicit=True,
+    unuse_clears=True,
+)
+
+
+def test_pageout_joins_at_the_head(story):
+    assert story("swapon 0; exec a; exec b; swapout a 1; swapout b 2").members() == "ba"
+
+
+def test_fork_joins_right_after_the_parent(story):
+    told = story("swapon 0; exec a; exec b; swapout a 1; swapout b 2; init c; copy c 2 b; init d; copy d 2 b")
+    assert told.members() == "bdca"
+
+
+def test_removal_keeps_the_order_of_the_rest(story):
+    told = story("swapon 0; exec a; exec b; exec c; swapout a 1; swapout b 2; swapout c 3; end b")
+    assert told.members() == "ca"
+    assert told.codes() == []
+
+
+def test_last_mmput_poisons_and_drain_does_not(story):
+    told = story("swapon 0; exec a; exec b; swapout a 1; swapout b 2; put a; exit a; exited a; del a; del b drain")
+    assert told.state.mms[0x1000].listed == REMOVED
+    assert told.state.mms[0x2000].listed == OFF
+
+
+def test_a_child_of_an_unlisted_parent_is_on_a_ring_apart(story):
+    told = story("swapon 0; exec a; init b; dup 1; add b a")
+    parent, child = told.state.mms[0x1000], told.state.mms[0x2000]
+    assert (parent.listed, child.listed) == (APART, APART)
+    assert parent.node.next is child.node and child.node.next is parent.node
+    assert told.members() == ""
+    told.tell("put b; exit b; exited b; del b")
+    assert parent.listed == OFF
+
+
+def test_an_mm_born_before_the_log_is_unknown(story):
+    told = story("swapon 0; get a")
+    mm = told.state.mms[0x1000]
+    assert mm.listed == UNKNOWN and mm.users is None and mm.born is None
+
+
+def test_an_address_used_again_is_another_generation(story):
+    told = story("exec a; end a; exec a")
+    assert told.state.mms[0x1000].generation == 2
+    lives = [fact for fact in told.state.facts if type(fact).__name__ == "Life"]
+    assert [(life.generation, life.freed_line is not None) for life in lives] == [(1, True)]
+
+
+@pytest.mark.parametrize("profile", ["2.6.10", "modern"])
+def test_without_list_events_the_model_removes_after_exit_mmap(story, profile):
+    told = story("exec a", profile, IMPLICIT)
+    told.step(e.JoinDue(told.at(), 0x1000, "pageout", 0, told.at(), over=True))
+    assert told.members() == "a"
+    told.tell("put a; exit a")
+    assert told.members() == "a"
+    told.tell("exited a")
+    assert told.members() == ""
+
+
+def test_without_list_events_2_6_9_joins_at_fork_and_removes_at_zero(story):
+    told = story("exec a; init b; fork a b; init c; fork a c", "2.6.9", IMPLICIT)
+    assert told.members() == "acb"
+    told.tell("put c")
+    assert told.members() == "ab"
+
+
+def test_fetched_links_are_held_against_the_model(story):
+    told = story("swapon 0; exec a; exec b; swapout a 1; swapout b 2")
+    node = {name: 0x1000 * n + 0x98 for n, name in enumerate("ab", 1)} | {"head": 0xFFFF + 0x98}
+    told.step(e.FetchedHead(told.at(), node["b"], node["a"], "swapoff"))
+    told.step(e.Fetched(told.at(), 0x1000, None, None, node["head"], node["b"], "mmput"))
+    assert (told.state.compared, told.state.differing) == (4, 0)
+    told.step(e.Fetched(told.at(), 0x2000, None, None, node["head"], node["head"], "mmput"))
+    told.state.finish(told.at())
+    assert told.state.differing == 1
+
+
+def test_an_unnamed_release_makes_the_holdings_of_its_mm_unknown(story):
+    told = story("swapon 0; exec a; swapout a 1")
+    mm = told.state.mms[0x1000]
+    assert told.state.certain_holding(mm) is not None
+    told.step(e.SwapRelease(told.at(), 0x1000))
+    assert told.state.certain_holding(mm) is None
+    told.tell("swapout a 2")
+    found = told.state.certain_holding(mm)
+    assert found is not None and found[0] == 2
+
+
+def test_a_loss_makes_holdings_unknown_and_a_later_line_heals(story):
+    told = story("swapon 0; exec a; dup 1; assign a 1")
+    assert told.codes() == ["M1"]
+    told.step(e.Lost(told.at(), 0, None, None, 3, "lost"))
+    assert told.state.certain_holding(told.state.mms[0x1000]) is None
+    told.tell("dup 2; assign a 2")
+    assert told.state.certain_holding(told.state.mms[0x1000]) is not None
+
+
+def test_empty_containers_leave_the_model(story):
+    told = story("swapon 0; exec a; swapout a 1; swapout a 2; clear a 1; clear a 2; end a; swapoff 0; drain -1; off 0")
+    assert not told.state.mms and not told.state.holders and not told.state.entries and not told.state.members
+
+
+@pytest.mark.parametrize("where", ["head", "tail", "after_first", "chain"])
+def test_ranks_order_as_the_list_does(where):
+    found = Mmlist()
+    found.head.next = found.head.prev = found.head
+    nodes: list[Node] = []
+    for index in range(500):
+        node = Node(None)
+        node.mm = object()  # type: ignore[assignment]
+        after = found.head
+        if nodes and where == "tail":
+            after = found.head.prev
+        elif nodes and where == "after_first":
+            after = nodes[0]
+        elif nodes and where == "chain":
+            after = nodes[index * 7 % len(nodes)]
+        found.add(node, after, index)
+        nodes.append(node)
+    assert [id(mm) for mm in found.walk()] == [id(n.mm) for n in sorted(nodes, key=lambda n: n.rank)]
+
+
+def test_rank_between_refuses_what_is_not_between():
+    with pytest.raises(ValueError, match="below"):
+        rank_between(b"\2", b"\1")
