@@ -14,7 +14,7 @@ from mmlist.replay.errors import DatabaseError, OptionError
 from mmlist.replay.facts import Fact, Life, Membership, Reordered, Run
 
 INIT = 0xFFFFFFFF82A1B2C0
-EARLY, FIRST, SECOND, CHILD = (0xFFFF888003A1C000 + 0x440 * number for number in range(4))
+EARLY, FIRST, SECOND, CHILD, LAST = (0xFFFF888003A1C000 + 0x440 * number for number in range(5))
 
 
 def span(
@@ -28,17 +28,18 @@ def span(
 
 
 def history(unit: str = "ns", sha256: str = "aa") -> list[Fact]:
-    """EARLY is there from the start; 2 FIRST to the head; 4 CHILD after FIRST; 6 SECOND to the head; 8 FIRST leaves.
+    """EARLY is there from the start; 2 FIRST to the head; 4 CHILD after FIRST; 6 SECOND to the head; 5 LAST; 8 FIRST leaves.
 
     Line 6 is replayed before line 5: 6 has seq 5, 5 has seq 6.
     """
     log = ("a.trace", sha256, 900, 10, "modern", "", "mono", unit, "trace", "{}", "conforming", "")
     return [
-        *(Life(mm, 1, 1) for mm in (EARLY, FIRST, SECOND, CHILD)),
+        *(Life(mm, 1, 1) for mm in (EARLY, FIRST, SECOND, CHILD, LAST)),
         span(FIRST, (2, 2), (8, 8), b"\x40", "pageout", INIT),
         span(EARLY, (0, 0), None, b"\x80", "unknown", INIT),
         span(CHILD, (4, 4), None, b"\x40\x80", "fork", FIRST),
         span(SECOND, (6, 5), None, b"\x20", "pageout", INIT),
+        span(LAST, (5, 6), None, b"\x90", "fork", EARLY),
         Reordered(5, 6),
         Reordered(6, 5),
         Run(*log, 8, 0, 0, None, "", INIT, ""),
@@ -69,11 +70,11 @@ ORDERS = [
     (2, [FIRST, EARLY]),
     (3, [FIRST, EARLY]),
     (4, [FIRST, CHILD, EARLY]),
-    (5, [SECOND, FIRST, CHILD, EARLY]),  # replayed after line 6
+    (5, [SECOND, FIRST, CHILD, EARLY, LAST]),  # replayed after line 6
     (6, [SECOND, FIRST, CHILD, EARLY]),
-    (7, [SECOND, FIRST, CHILD, EARLY]),
-    (8, [SECOND, CHILD, EARLY]),
-    (10, [SECOND, CHILD, EARLY]),
+    (7, [SECOND, FIRST, CHILD, EARLY, LAST]),
+    (8, [SECOND, CHILD, EARLY, LAST]),
+    (10, [SECOND, CHILD, EARLY, LAST]),
 ]
 
 
@@ -91,8 +92,9 @@ def test_members_at_a_line_in_list_order(line: int, members: list[int], database
         ("0.000006000", [FIRST, CHILD, EARLY]),
         ("0.000007499", [FIRST, CHILD, EARLY]),
         ("0.0000075", [SECOND, FIRST, CHILD, EARLY]),
-        ("0.000012", [SECOND, CHILD, EARLY]),
-        ("999999.0", [SECOND, CHILD, EARLY]),
+        ("0.000009", [SECOND, FIRST, CHILD, EARLY, LAST]),
+        ("0.000012", [SECOND, CHILD, EARLY, LAST]),
+        ("999999.0", [SECOND, CHILD, EARLY, LAST]),
         ("-1.0", [EARLY]),
     ],
 )

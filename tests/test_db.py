@@ -277,7 +277,9 @@ def test_missing_texts_are_asked_for(tmp_path: Path) -> None:
 
     store(tmp_path / "a.db", facts(), texts=texts)
     assert asked == [4]
-    assert [step["raw"] for step in read.witness(tmp_path / "a.db", 1, 2)] == [HOSTILE, b"the line"]
+    steps = read.witness(tmp_path / "a.db", 1, 2)
+    assert [step["raw"] for step in steps] == [HOSTILE, b"the line"]
+    assert steps[1]["text"] == "the line"
 
 
 def test_a_history_without_end_or_with_loose_ends_is_our_fault(tmp_path: Path) -> None:
@@ -481,5 +483,6 @@ def test_witness_of_an_unknown_violation_or_run(tmp_path: Path) -> None:
 def test_reading_cannot_write(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     store(path, facts())
+    assert ask(path, "PRAGMA query_only") == [(1,)]
     with closing(open_readonly(path)) as connection, pytest.raises(sqlite3.OperationalError, match="readonly"):
         connection.execute("DELETE FROM run")

@@ -23,6 +23,7 @@ class Holdings(Core):
     pending_duplicates: dict[int, dict[int, At]]
     suspects: dict[tuple[int, int], Unlisted]
     early_joins: dict[int, JoinedEarly]
+    swapons: dict[int, e.Swapon]
 
     def swapoff_of(self, at: At) -> SwapoffCall | None:
         """The swapoff that the task of `at` is in."""
@@ -49,8 +50,10 @@ class Holdings(Core):
         return entry
 
     def name(self, value: int, at: At, what: str, mm: Mm | None) -> None:
-        """An entry was named: its area cannot be one that a swapoff emptied and closed."""
+        """An entry was named: its area cannot be one that a swapoff emptied and closed, and no swapon is opening again."""
         area = self.areas.get(value >> self.shift)
+        if self.swapons:
+            return
         if area is not None and area.used is False and area.closed is not None and not self.tied(area.closed, at):
             self.emit(Named(at, value, area.type, area.closed, what, mm))
             area.used = area.closed = None

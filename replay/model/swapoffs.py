@@ -14,7 +14,6 @@ from mmlist.replay.record import At
 class Swapoffs(Observed):
     """The steps on areas and on swapoff."""
 
-    swapons: dict[int, e.Swapon]
     last_inuse: tuple[At, tuple[int, ...]] | None
     last_drain_seq: int = 0
 

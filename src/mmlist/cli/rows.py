@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 
-import click
 import msgspec
 
 Value = int | float | str | bytes | None
@@ -17,9 +17,13 @@ _MEASURED = 1_000  # rows that decide the widths of a table, so that a long answ
 
 
 def write(names: list[str], rows: Iterable[Row], form: str) -> None:
-    """Print rows under the names of their columns in one of `FORMATS`; a name that comes twice gets a number."""
+    """Print rows under the names of their columns in one of `FORMATS`; a name that comes twice gets a number.
+
+    The output is UTF-8 whatever the locale, and untouched: `click.echo` would take escape sequences out of the data.
+    """
     for chunk in FORMATS[form](_distinct(names), rows):
-        click.echo(chunk, nl=False)
+        sys.stdout.buffer.write(chunk.encode())
+    sys.stdout.buffer.flush()
 
 
 def _distinct(names: list[str]) -> list[str]:
