@@ -40,7 +40,7 @@ class Membership(msgspec.Struct):
     joined_seq: int  # replay position of the joining step; 0: before the log
     joined_ts: int | None
     joined_by: str  # pageout, fork, exec, unknown
-    after_mm: int | None  # the member (or init_mm) it was linked after
+    after_mm: int | None  # the mm it was linked after; init_mm is its address, or 0 where that is not known
     after_generation: int | None
     rank: bytes
     evidence: str  # observed, inferred

@@ -79,6 +79,7 @@ class EntryProbes:
             return
         self.reader.fetched(at, f, dst, "copy_page_range", out)
         if "dup_mmap" not in self.names:
+            self.tasks.of(at).exec_mm = None
             out.append(e.DupMmap(at, src, dst))
         self.open(at, "copy_page_range", mm=dst, src=src)
 

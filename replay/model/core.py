@@ -49,6 +49,7 @@ class Core:
         self.profile = profile
         self.carries = carries
         self.offset = mmlist_offset
+        self.init_mm = init_mm
         self.head_address = None if init_mm is None or mmlist_offset is None else init_mm + mmlist_offset
         self.shift = shift
         self.grain = grain

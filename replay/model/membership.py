@@ -62,17 +62,12 @@ class Memberships(Holdings):
         parent = None if event.after in (None, INIT_MM) else self.mm_at(event.after or 0, event.at)
         due = mm.joining.get(self.key(event.at)) if mm.joining is not None else None
         site = due.site if due is not None else self._site(mm, parent)
-        cause = due.begin if due is not None else self._cause(mm, event.at)
-        self.join(mm, site, parent, cause, event.at, observed=True, known_place=event.after is not None)
+        self.join(mm, site, parent, event.at, event.at, observed=True, known_place=event.after is not None)
 
     def _site(self, mm: Mm, parent: Mm | None) -> str:
         if not self.profile.swap_only and parent is None:
             return "exec"
         return "fork" if parent is not None else "pageout"
-
-    def _cause(self, mm: Mm, at: At) -> At:
-        pending = self.pending_duplicates.get(self.key(at))
-        return next(iter(pending.values())) if pending else at
 
     def join(
         self, mm: Mm, site: str, parent: Mm | None, cause: At, at: At, *, observed: bool, known_place: bool = True
@@ -130,7 +125,7 @@ class Memberships(Holdings):
             joined_seq=at.seq,
             joined_ts=at.ts,
             joined_by=site,
-            after_mm=INIT_MM if parent is None else parent.address,
+            after_mm=(self.init_mm or INIT_MM) if parent is None else parent.address,
             after_generation=None if parent is None else parent.generation,
             rank=mm.node.rank,
             evidence="observed" if observed else "inferred",
