@@ -27,7 +27,7 @@ from mmlist.replay.model.mm import OFF, REMOVED
 def check(change: Left, state: State) -> Iterator[Finding]:
     """A removal of an mm that is off mmlist."""
     mm = change.mm
-    if not change.observed or change.seen or change.before not in (OFF, REMOVED) or not state.list_known(mm):
+    if not change.observed or change.seen or change.before not in (OFF, REMOVED):
         return
     drained = mm.drained is not None and mm.drained is not change.at
     if change.before == OFF and change.why == "mmput" and drained:

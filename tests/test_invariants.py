@@ -1,0 +1,120 @@
+"""The invariants: their names and papers, and that each hears what breaks it and keeps quiet on what does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mmlist.replay import events as e
+from mmlist.replay.invariants import collect
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+HEADINGS = ("What it says", "Why the kernel needs it", "Kernel reference", "Limits")
+PUBLIC = {
+    "B2": ("borrowed-mm-handed-out", "E"),
+    "C1": ("users-underflow", "E"),
+    "C2": ("users-raised-from-zero", "E"),
+    "C3": ("second-final-put", "E"),
+    "C4": ("freed-with-users", "E"),
+    "D1": ("drained-with-swap-in-use", "E"),
+    "D3": ("member-survived-drain", "W"),
+    "D5": ("swapoff-left-entries", "E"),
+    "M1": ("unlisted-swap-holder", "E"),
+    "M2": ("double-join", "E"),
+    "M3": ("join-before-duplicate", "E"),
+    "M4": ("join-after-removal", "E"),
+    "M5": ("removed-out-of-order", "E"),
+    "M6": ("freed-mm-on-mmlist", "E"),
+    "M8": ("linked-to-unlisted-parent", "E"),
+    "M11": ("removal-of-nonmember", "E"),
+    "S1": ("swap-count-mismatch", "E"),
+}
+"""Codes and slugs are public: they stand in databases and expectations, and never change meaning."""
+
+
+def test_codes_slugs_and_severities_are_the_public_ones():
+    assert {i.code: (i.slug, i.severity) for i in collect()} == PUBLIC
+
+
+@pytest.mark.parametrize("invariant", collect(), ids=lambda i: i.slug)
+def test_an_invariant_has_its_papers_and_fixtures(invariant):
+    for heading in HEADINGS:
+        assert f"\n{heading}\n    " in invariant.doc
+    assert invariant.needs and invariant.changes and invariant.profiles
+    assert (FIXTURES / "violating" / f"{invariant.slug}.trace").exists()
+    assert (FIXTURES / "conforming" / f"{invariant.slug}-near-miss.trace").exists()
+
+
+@pytest.mark.parametrize(
+    ("history", "codes"),
+    [
+        ("swapon 0; exec a; alloc 1; dup 1; assign a 1", ["M1"]),
+        ("swapon 0; exec a; swapout a 1; del a drain", ["M1"]),
+        ("swapon 0; exec a; swapout a 1; clear a 1; del a drain", []),
+        ("exec a; dup 1; assign a 1", []),
+        ("swapon 0; exec a; swapout a 1; add a", ["M2"]),
+        ("swapon 0; exec a; add a; alloc 1; dup 1; assign a 1", ["M3"]),
+        ("swapon 0; exec a; swapout a 1; clear a 1; put a; exit a; exited a; del a; dup 2; add a", ["M4"]),
+        ("swapon 0; exec a; swapout a 1; clear a 1; put a; del a", ["M5"]),
+        ("swapon 0; exec a; swapout a 1; clear a 1; put a; exit a; del a", ["M5"]),
+        ("swapon 0; exec a; swapout a 1; clear a 1; put a; exit a; exited a; free a", ["M6"]),
+        ("swapon 0; exec a; init b; dup 1; add b a", ["M8"]),
+        ("swapon 0; exec a; put a; exit a; exited a; del a", ["M11"]),
+        ("exec a; put a; exit a; exited a; put a", ["C1"]),
+        ("exec a; put a; exit a; get a", ["C2"]),
+        ("exec a; put a; exit a; exited a; exit a", ["C3"]),
+        ("exec a; get a; put a; free a", ["C4"]),
+        ("init a; free a", []),
+        ("swapon 0; exec a; swapout a 1; swapoff 0; drain 0; del a drain", ["D1", "M1"]),
+        ("swapon 0; exec a; swapout a 1; clear a 1; swapoff 0; drain -1; off 0", ["D3"]),
+        ("swapon 0; exec a; swapout a 1; swapoff 0; drain -1; off 0", ["D3", "D5"]),
+        ("swapon 0; exec a; swapout a 1; swapoff 0; off 0 -4", []),
+        ("swapon 0; swapoff 0; off 0; dup 1", ["D5"]),
+        ("swapon 0; swapoff 0; off 0; swapon 0; alloc 1; dup 1", []),
+        ("swapon 0; exec a; swapout a 1; init b; add b a; assign b 1 fork", ["S1"]),
+        ("swapon 0; exec a; swapout a 1; clear a 1; clear a 1", ["S1"]),
+    ],
+)
+def test_a_history_breaks_just_these(story, history, codes):
+    assert sorted(story(history).codes()) == sorted(codes)
+
+
+def test_2_6_9_removes_in_the_step_to_zero(story):
+    assert story("init a; add a; exec b; add b; put a; del a; exit a; exited a; free a", "2.6.9").codes() == []
+    assert story("init a; add a; put a; exit a; exited a; del a; free a", "2.6.9").codes() == ["M5"]
+
+
+def test_2_6_10_swapoff_may_raise_a_dying_mm_and_put_it_back_at_once(story):
+    told = story("swapon 0; exec a; swapout a 1; put a; exit a; swapoff 0", "2.6.10")
+    told.step(e.Mmget(told.at(9), 0x1000, 0), e.Mmput(told.at(9), 0x1000, 1))
+    assert told.codes() == []
+    told.step(e.Mmget(told.at(9), 0x1000, 0), e.UnuseMm(told.at(9), 0x1000, 0))
+    assert told.codes() == ["C2"]
+
+
+def test_modern_swapoff_may_not(story):
+    told = story("swapon 0; exec a; swapout a 1; put a; exit a; swapoff 0")
+    told.step(e.Mmget(told.at(9), 0x1000, 0), e.Mmput(told.at(9), 0x1000, 1))
+    assert told.codes() == ["C2", "C3"]
+
+
+def test_a_join_of_another_task_under_way_is_no_violation(story):
+    told = story("swapon 0; exec a; alloc 1; alloc 2; dup 1; dup 2")
+    told.step(e.JoinDue(told.at(7, cpu=1), 0x1000, "pageout", 0, told.at(7, cpu=1), over=False))
+    told.tell("assign a 1")
+    told.step(e.MmlistAdd(told.at(7, cpu=1), 0x1000, 0))
+    told.step(e.JoinDue(told.at(7, cpu=1), 0x1000, "pageout", 0, told.at(7, cpu=1), over=True))
+    assert told.codes() == []
+
+
+def test_a_join_of_another_task_that_never_comes_is_one(story):
+    told = story("swapon 0; exec a; alloc 1; alloc 2; dup 1; dup 2")
+    told.step(e.JoinDue(told.at(7, cpu=1), 0x1000, "pageout", 0, told.at(7, cpu=1), over=False))
+    told.tell("assign a 1")
+    told.step(e.JoinDue(told.at(7, cpu=1), 0x1000, "pageout", 0, told.at(7, cpu=1), over=True))
+    assert told.codes() == ["M1"]
+
+
+def test_after_a_double_join_what_rests_on_links_follows_from_it(story):
+    told = story("swapon 0; exec a; swapout a 1; add a; init b; exec c; dup 2; assign c 2")
+    assert [(v.code, v.follows_from) for v in told.violations()] == [("M2", None), ("M1", 1)]
