@@ -28,7 +28,7 @@ def span(
 
 
 def history(unit: str = "ns", sha256: str = "aa") -> list[Fact]:
-    """EARLY is there from the start; 2 FIRST to the head; 4 CHILD after FIRST; 6 SECOND to the head; 5 LAST; 8 FIRST leaves.
+    """EARLY was there; 2 FIRST to the head; 4 CHILD after FIRST; 6 SECOND to the head; 5 LAST; 8 FIRST leaves.
 
     Line 6 is replayed before line 5: 6 has seq 5, 5 has seq 6.
     """

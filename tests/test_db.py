@@ -486,3 +486,15 @@ def test_reading_cannot_write(tmp_path: Path) -> None:
     assert ask(path, "PRAGMA query_only") == [(1,)]
     with closing(open_readonly(path)) as connection, pytest.raises(sqlite3.OperationalError, match="readonly"):
         connection.execute("DELETE FROM run")
+
+
+def test_one_mm_is_found_by_its_index_in_a_merged_run_too(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    store(path, facts())
+    lives = [Life(A + number, 1, 1) for number in range(500)]
+    spans = [member(life.mm, number, number.to_bytes(2, "big"), number + 1) for number, life in enumerate(lives, 1)]
+    store(path, [*lives, *spans, run(sha256="bb")])
+    with closing(open_readonly(path)) as connection:
+        chosen = {"run": 2, "mm": hex(A)}
+        plan = str(connection.execute(f"EXPLAIN QUERY PLAN {library.query('mm_history').sql}", chosen).fetchall())
+    assert plan.count("SEARCH membership USING INDEX membership_mm") == 2

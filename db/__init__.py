@@ -1,0 +1,1 @@
+"""The database: what a replay yields, written to SQLite and read back."""

@@ -1,0 +1,121 @@
+"""`mmlist replay`: logs in, verdicts out, a database left behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mmlist.cli import CANNOT_RUN, render
+from mmlist.cli.jsonlines import line as json_line
+from mmlist.cli.progress import shown
+from mmlist.db.read import runs
+from mmlist.replay.errors import DatabaseError, MmlistError, OptionError
+from mmlist.replay.history import Options
+from mmlist.replay.history import replay as facts_of
+from mmlist.replay.log import Log
+from mmlist.report import Report
+
+_WORST_FIRST = (CANNOT_RUN, 1, 3, 0)
+
+
+def number(value: str) -> int:
+    """A whole number, decimal or 0x-hex."""
+    return int(value, 0)
+
+
+def _codes(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(code.strip().upper() for one in given for code in one.split(",") if code.strip())
+
+
+@click.command()
+@click.argument("logs", metavar="LOG...", nargs=-1, required=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The database. [default: LOG's name + .db, here]")
+@click.option("--no-db", is_flag=True, help="Leave no database.")
+@click.option("--profile", default="auto", show_default=True, metavar="P", help="auto, 2.6.9, 2.6.10 or modern.")
+@click.option("--mmlist-offset", type=number, metavar="N", help="Offset of mmlist in mm_struct, in bytes.")
+@click.option("--init-mm", type=number, metavar="ADDR", help="Address of init_mm, the list's head.")
+@click.option("--select", multiple=True, callback=_codes, metavar="CODE", help="Check only these: M1,M2 ...")
+@click.option("--ignore", multiple=True, callback=_codes, metavar="CODE", help="Do not check these.")
+@click.option("--require", multiple=True, callback=_codes, metavar="CODE", help="Unknown where these are not checked.")
+@click.option("--events", type=click.Choice(["changes", "all"]), default="changes", show_default=True, help="To store.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--fail-on", type=click.Choice(["E", "W", "never"]), default="E", show_default=True, help="For exit 1.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress on a terminal.")
+@click.pass_context
+def replay(
+    ctx: click.Context,
+    /,
+    logs: tuple[str, ...],
+    output: Path | None,
+    no_db: bool,
+    form: str,
+    fail_on: str,
+    quiet: bool,
+    events: str,
+    **given: Any,
+) -> None:
+    """Replay each LOG (- is standard input) and tell whether mmlist was ever wrong.
+
+    \b
+    Examples:
+      mmlist replay trace.txt
+      mmlist replay trace.txt.zst --profile modern -o run.db
+      cat trace_pipe.txt | mmlist replay - --no-db --format json
+
+    gz, xz, bz2 and zst are told by their first bytes. The first line of a log's report is `LOG: verdict`. Several logs
+    go into one database, one run each; the worst decides the exit code: 2, then 1, 3, 0. With --format json each
+    violation is one object a line, and so is the run at the end.
+    """
+    if no_db and output is not None:
+        raise click.UsageError("--no-db and -o contradict each other")
+    options = Options(all_events=events == "all", **given)
+    database = None if no_db else output or default_database(logs[0])
+    codes = set()
+    for log in logs:
+        try:
+            report = run(log, options, database, progress=not quiet)
+        except (DatabaseError, OptionError):
+            raise
+        except (MmlistError, OSError) as error:
+            codes.add(CANNOT_RUN)
+            click.echo(f"mmlist: {error}", err=True)
+            if form == "json":
+                click.echo(json_line("error", {"file": log, "message": str(error)}))
+            continue
+        codes.add(exit_code(report, fail_on))
+        report.alone = len(logs) == 1 and (database is None or len(runs(database)) == 1)
+        for line in render.FORMATS[form](report):
+            click.echo(line)
+    ctx.exit(next(code for code in _WORST_FIRST if code in codes))
+
+
+def default_database(log: str) -> Path:
+    """Where a run goes without -o: the log's file name with `.db`, in the current folder."""
+    return Path(("stdin" if log == "-" else Path(log).name) + ".db")
+
+
+def run(log: str, options: Options, database: Path | None, *, progress: bool = False) -> Report:
+    """Replay one log, into the database where one is given."""
+    report = Report()
+    if database is not None:
+        from mmlist.db.store import check_writable, store  # imported late: SQLAlchemy costs every start 0.2 s
+
+        check_writable(database)
+    with Log.open(log) as opened, shown(log, progress) as counted:
+        facts = counted(report.watch(facts_of(opened, options)))
+        if database is None:
+            for _ in facts:
+                pass
+        else:
+            report.database = str(database)
+            report.number = store(database, facts)
+    return report
+
+
+def exit_code(report: Report, fail_on: str) -> int:
+    """0, 1 or 3. `fail_on` W counts suspicions too; `never` does not count violations, but unknown stays unknown."""
+    if fail_on != "never" and report.decisive("EW" if fail_on == "W" else "E"):
+        return 1
+    return 3 if report.run.verdict == "unknown" else 0

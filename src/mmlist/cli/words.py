@@ -1,0 +1,52 @@
+"""Words that several reports share: times, places, bytes of a log as text that no terminal obeys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from mmlist.cli.rows import printable
+
+_COLORS = {"violated": "red", "conforming": "green", "unknown": "yellow", "proven": "red", "likely": "red"}
+
+
+def clock(ts: int | None, unit: str) -> str:
+    """A time as the log writes it: seconds with a dot for nanoseconds, the raw number otherwise, nothing if unknown."""
+    if ts is None or unit == "none":
+        return ""
+    if unit == "raw":
+        return str(ts)
+    sign, ts = ("-", -ts) if ts < 0 else ("", ts)
+    seconds, rest = divmod(ts, 10**9)
+    return f"{sign}{seconds}.{rest:09}" if rest % 1000 else f"{sign}{seconds}.{rest // 1000:06}"
+
+
+def line_of(raw: bytes) -> str:
+    r"""The original line: what is not UTF-8, and control characters, as escapes (`\xff`, `\x1b`)."""
+    return printable(raw.decode("utf-8", "backslashreplace"))
+
+
+def count(number: int, noun: str) -> str:
+    """`1 line`, `2 lines`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def colored(word: str) -> str:
+    """A verdict or certainty in its colour; click drops it where no terminal is, or NO_COLOR is set."""
+    return click.style(word, fg=_COLORS[word], bold=True) if word in _COLORS else word
+
+
+def hexed(number: int | None) -> str | None:
+    """An address or entry as the database writes it."""
+    return None if number is None else hex(number)
+
+
+def place(step: Any, unit: str) -> str:
+    """When, on which CPU and in which task: what is unknown is left out."""
+    parts = [clock(step.ts, unit)]
+    if step.cpu is not None:
+        parts.append(f"CPU {step.cpu}")
+    if step.pid is not None:
+        parts.append(f"pid {step.pid} ({printable(step.comm)})")
+    return "  ".join(part for part in parts if part)
