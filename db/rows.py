@@ -75,7 +75,7 @@ def _event(number: int, f: EventRow) -> Row:
 def _membership(number: int, f: Membership) -> Row:
     return (
         *(number, hex(f.mm), f.generation, f.joined_line, f.joined_seen_line, f.joined_seq, f.joined_ts, f.joined_by),
-        *(_hex(f.after_mm), f.after_generation, f.rank, f.evidence),
+        *("init_mm" if f.after_mm == 0 else _hex(f.after_mm), f.after_generation, f.rank, f.evidence),
         *(f.left_line, f.left_seq, f.left_ts, f.left_by),
     )
 

@@ -25,6 +25,12 @@ CAPTURE_HEADER = b"# mmlist-capture:"
 _POISON_26 = 0x0010_0100
 _KERNEL_IMAGE = 0xFFFF_FFFF_8000_0000
 _ADDRESSES = ("mm", "parent", "child", "oldmm", "dst", "src", "old")
+_ENOUGH = 1000
+"""How many records of one name are looked into: what they tell is told by the first ones, or not at all."""
+
+_ALWAYS = frozenset({"mm_init_ret", "mmlist_add", "swap_clear", "swapon", "swapoff", "swapoff_ret", "task_flags"})
+"""Names whose every record counts."""
+
 _FETCHES = frozenset({"users", "count", "next", "prev", "head", "tail", "inuse0"})
 
 
@@ -65,8 +71,11 @@ class _Votes:
 
     def take(self, record: Record) -> None:
         name = record.name
-        first = name not in self.names
-        self.names[name] += 1
+        seen = self.names[name]
+        self.names[name] = seen + 1
+        if seen >= _ENOUGH and name not in _ALWAYS:
+            return
+        first = not seen
         if is_explicit(record):
             if name not in self.explicit:
                 self.explicit.add(name)

@@ -15,6 +15,8 @@ from mmlist.replay.errors import OptionError
 from mmlist.replay.explain import Explanation, Related, Step, first_root, sentence
 from mmlist.replay.explain import explain as explained
 
+_CAUSES = 8  # more are not read; in JSON all are there
+
 
 @click.command()
 @click.argument("database", metavar="DB", type=click.Path(path_type=Path))
@@ -63,8 +65,10 @@ def render(found: Explanation, unit: str) -> Iterator[str]:
     yield f"certainty     {colored(found.certainty)}: {found.reason}"
     cause = found.follows_from
     yield f"follows from  {_related(cause) if cause else 'no other violation: this is a root'}"
-    for number, echo in enumerate(found.causes):
+    for number, echo in enumerate(found.causes[:_CAUSES]):
         yield f"{'' if number else 'causes':12}  {_related(echo)}"
+    if len(found.causes) > _CAUSES:
+        yield f"{'':12}  and {len(found.causes) - _CAUSES} more"
     yield f"signature     {found.signature}"
 
 

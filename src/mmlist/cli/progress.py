@@ -11,7 +11,7 @@ from mmlist.replay.facts import Fact
 
 Watch = Callable[[Iterable[Fact]], Iterator[Fact]]
 
-_EVERY = 1_000  # facts between two looks
+_EVERY = 100  # facts between two looks
 
 
 @contextmanager

@@ -46,7 +46,7 @@ def grouped(violations: list[Violation]) -> list[Group]:
 def text(report: Report) -> Iterator[str]:
     """The report in lines: `LOG: verdict` first."""
     run = report.run
-    yield f"{run.log}: {colored(run.verdict)}"
+    yield f"{printable(run.log)}: {colored(run.verdict)}"
     yield _row("because", run.reason)
     yield _row("profile", f"{run.profile} ({run.profile_reason})")
     yield _row("log", ", ".join(_log(report)))
@@ -58,7 +58,7 @@ def text(report: Report) -> Iterator[str]:
     yield from _violations(report)
     yield from _not_checked(report.checked)
     if report.database is not None:
-        yield _row("database", f"{report.database}, run {report.number}")
+        yield _row("database", f"{printable(report.database)}, run {report.number}")
         yield _row("next", _next(report))
 
 
@@ -68,7 +68,7 @@ def _row(head: str, said: str) -> str:
 
 def _next(report: Report) -> str:
     """The command to type next, that it can be pasted into a shell."""
-    database = shlex.quote(str(report.database))
+    database = shlex.quote(printable(str(report.database)))
     if report.violations:
         return f"mmlist explain {database}" + ("" if report.alone else f" --run {report.number}")
     return f"mmlist sql {database} memberships_open" + ("" if report.alone else f" --param run={report.number}")
@@ -89,14 +89,15 @@ def _violations(report: Report) -> Iterator[str]:
         yield _row("violations", "none")
         return
     yield _row("violations", f"{len(report.violations)}, of {count(len(groups), 'kind')}:")
+    codes = {one.id: one.code for one in report.violations}
     for group in groups[:_GROUPS]:
         one = group.first
         times = f", {count(group.times, 'time')}" if group.times > 1 else ""
-        echo = "" if group.root else f", follows from {one.follows_from}"
+        cause = "" if one.follows_from is None else f", follows from {codes[one.follows_from]} [{one.follows_from}]"
         severity = " (W)" if one.severity == "W" else ""
-        head = f"{one.code} {one.slug}{severity}: {colored(group.certainty)}{times}{echo}"
+        head = f"{one.code} {one.slug}{severity}: {colored(group.certainty)}{times}{cause}"
         yield f"    {head}"
-        yield f"        {report.run.log}:{one.at.line}: {printable(one.message)} [{one.id}]"
+        yield f"        {printable(report.run.log)}:{one.at.line}: {printable(one.message)} [{one.id}]"
     if len(groups) > _GROUPS:
         yield f"    and {len(groups) - _GROUPS} more kinds: mmlist sql DB violations_by_signature"
 

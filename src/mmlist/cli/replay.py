@@ -31,17 +31,32 @@ def _codes(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> fro
 
 @click.command()
 @click.argument("logs", metavar="LOG...", nargs=-1, required=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The database. [default: LOG's name + .db, here]")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="The database. [default: LOG's file name + .db, in this folder]",
+)
 @click.option("--no-db", is_flag=True, help="Leave no database.")
 @click.option("--profile", default="auto", show_default=True, metavar="P", help="auto, 2.6.9, 2.6.10 or modern.")
 @click.option("--mmlist-offset", type=number, metavar="N", help="Offset of mmlist in mm_struct, in bytes.")
 @click.option("--init-mm", type=number, metavar="ADDR", help="Address of init_mm, the list's head.")
-@click.option("--select", multiple=True, callback=_codes, metavar="CODE", help="Check only these: M1,M2 ...")
+@click.option("--select", multiple=True, callback=_codes, metavar="CODE", help="Check only these (M1,M2; repeatable).")
 @click.option("--ignore", multiple=True, callback=_codes, metavar="CODE", help="Do not check these.")
-@click.option("--require", multiple=True, callback=_codes, metavar="CODE", help="Unknown where these are not checked.")
-@click.option("--events", type=click.Choice(["changes", "all"]), default="changes", show_default=True, help="To store.")
+@click.option(
+    "--require", multiple=True, callback=_codes, metavar="CODE", help="Not checked: then the verdict is unknown."
+)
+@click.option(
+    "--events", type=click.Choice(["changes", "all"]), default="changes", show_default=True, help="Which to store."
+)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("--fail-on", type=click.Choice(["E", "W", "never"]), default="E", show_default=True, help="For exit 1.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(["E", "W", "never"]),
+    default="E",
+    show_default=True,
+    help="What exit code 1 takes: an error, a suspicion too, nothing.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress on a terminal.")
 @click.pass_context
 def replay(

@@ -1,0 +1,52 @@
+# Everything that a developer or a CI types. Each target makes the environment it needs; all can be run again.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+# Ready when this is newer than what it was made from.
+READY := $(VENV)/.ready
+CODE := src replay grammars db tests bench docs
+DEMO := fixtures/captures/mono-b1.trace.gz
+
+.PHONY: help demo test check bench format docs clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+$(READY): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || for python in $(PYTHON) python3.11 python3 python3.12 python3.13 python3.14; do \
+	    $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+	    echo "making $(VENV) with $$($$python --version)"; $$python -m venv $(VENV); exit; \
+	  done
+	@test -x $(BIN)/python || { echo "make: Python 3.11 or later is needed (PYTHON=/path/to/python3.11)" >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt setuptools
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	  --no-build-isolation --editable '.[dev]'
+	@touch $@
+
+demo: $(READY) ## replay a capture of a kernel with a bug, explain what is wrong, ask the database
+	@sh docs/demo.sh $(BIN)/mmlist $(DEMO)
+
+test: $(READY) ## the tests, on all cores (ARGS="-k name" for some)
+	$(BIN)/python -m pytest -q -n auto $(ARGS)
+
+check: $(READY) ## format, lint, types, layers, packaging
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy
+	$(BIN)/mypy bench docs
+	$(BIN)/python -m pytest -q tests/test_layers.py tests/test_packaging.py
+
+bench: $(READY) ## lines a second, peak memory, ratios (FILE=log for one of yours)
+	$(BIN)/python bench/replay.py $(FILE)
+
+format: $(READY) ## put the code into the project's format
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
+
+docs: $(READY) ## write the generated pages anew
+	$(BIN)/python docs/generate.py
+
+clean: ## remove what was made here, but not the environment
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
