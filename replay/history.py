@@ -93,6 +93,7 @@ class History:
         self.judge = Judge(active, self.state, reports_loss=self.parser.dialect not in _SILENT_DIALECTS)
         self.tasks: dict[int, f.TaskSpan] = {}
         self.losses = 0
+        self.seq = 0
         self.events = 0
 
     def _survey(self) -> tuple[Survey, Parser]:
@@ -147,6 +148,7 @@ class History:
 
     def _record(self, record: Record) -> Iterator[f.Fact]:
         at = record.at
+        self.seq = at.seq
         if at.seq != at.line:
             yield f.Reordered(at.line, at.seq)
         self._task(at)
@@ -177,6 +179,7 @@ class History:
 
     def _loss(self, loss: Loss) -> Iterator[f.Fact]:
         self.losses += 1
+        loss.at.seq = self.seq  # after all that was replayed: what was known until here may be so no more
         for event in self.binder.lost(loss):
             self.judge.judge(self.state.step(event))
             if isinstance(event, Lost):
@@ -199,8 +202,10 @@ class History:
             yield violation
 
     def _statistics(self) -> Iterator[f.Fact]:
-        for name, value in self.parser.ledger.counts().items():
-            yield f.Statistic(name, value, "lines")
+        ledger = self.parser.ledger
+        for name in ("header", "ours", "continuation", "loss", "blank", "unparsed"):
+            yield f.Statistic(name, getattr(ledger, name), "lines")
+        yield f.Statistic("other", ledger.other.total(), "lines of other events")
         for (at, what), index in zip(self.state.differences, range(1000), strict=False):
             yield f.Statistic(f"difference {index + 1}", at.line, what)
 
@@ -229,7 +234,7 @@ class History:
             log=self.log.name,
             sha256=self.log.sha256(),
             size=self.log.size,
-            lines=parser.ledger.total,
+            lines=parser.ledger.lines,
             profile=found.profile.name,
             profile_reason=found.profile_reason,
             clock=found.clock or "unknown",

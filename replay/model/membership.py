@@ -77,6 +77,9 @@ class Memberships(Holdings):
         pending = self.has_pending_duplicate(at)
         removed = before == REMOVED or (before == OFF and mm.left_why == "mmput")
         after = self.list.head if parent is None else parent.node
+        if parent is not None and not self.list_known(parent) and parent.listed != MEMBER:
+            parent.listed = UNKNOWN
+            parent.node.unknown(at.ts)
         parent_listed = MEMBER if parent is None else parent.listed
         apart = parent_listed not in (MEMBER, UNKNOWN)
         if parent is not None and parent.listed in (OFF, REMOVED, APART):

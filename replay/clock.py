@@ -1,0 +1,147 @@
+"""The time of a log: exact integers from printed stamps, what is still to be told about losses, time that goes backwards.
+
+Within one CPU the ring buffer's time does not go back. A line that does is a line that user space forged within a marker,
+or begins another capture that was joined; which of both shows only with the lines that follow on that CPU.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from mmlist.replay.ledger import Ledger
+from mmlist.replay.record import At, Loss, Record, Unparsed
+
+SCALE = (1, *(10 ** (9 - digits) for digits in range(1, 10)))
+_PATIENCE = 3
+"""So many lines of one CPU in a row that go back are another capture."""
+
+
+def moment(stamp: bytes) -> int:
+    """A printed stamp as an integer: nanoseconds where it has a dot, the number itself where it has none."""
+    whole, _, digits = stamp.partition(b".")
+    return int(whole + digits) * SCALE[len(digits)]
+
+
+class Suspect(msgspec.Struct):
+    """A line that goes back in time, as it would be if it were true (`record`, or of another `name`) and if it is not."""
+
+    cpu: int
+    stamp: bytes
+    name: str
+    record: Record | None
+    unparsed: Unparsed
+
+
+Held = Record | Loss | Unparsed | Suspect
+
+
+class Clock:
+    """Follows the time of each CPU of one log. `out` is always the list that the parser's items go to."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        """Nothing was seen yet."""
+        self.last: dict[int, bytes] = {}
+        self.watched: set[int | None] = set()
+        """The CPUs (None: any) of which somebody waits for the next record."""
+        self.unit = "none"
+        self.digits = 0
+        self._ledger = ledger
+        self._joined: int | None = None
+        self._losses: list[Loss] = []
+        self._suspects: dict[int, int] = {}
+
+    @property
+    def undecided(self) -> bool:
+        """Whether a line is held back."""
+        return bool(self._suspects)
+
+    def follows(self, cpu: int, stamp: bytes, at: At, out: list[Held]) -> bool:
+        """Whether a record at `stamp` is in time on `cpu`; another capture that begins with it is told."""
+        if self.unit == "none":
+            _, dot, digits = stamp.partition(b".")
+            self.unit, self.digits = ("ns" if dot else "raw"), len(digits)
+        when, last = moment(stamp), self.last.get(cpu)
+        latest, self._joined = self._joined, None
+        if latest is not None and when < latest:
+            self._begin_again(cpu, None, latest, when, at, out)
+            return True
+        return last is None or when >= moment(last)
+
+    def lost(self, loss: Loss) -> None:
+        """A loss begins here: it ends with the next record of its CPU."""
+        if loss.kind not in ("overwritten", "buffer_started"):
+            last = self.last.get(loss.cpu) if loss.cpu is not None else None
+            loss.since = self._latest() if loss.cpu is None else None if last is None else moment(last)
+        self._losses.append(loss)
+        self.watched.add(loss.cpu)
+
+    def header(self) -> None:
+        """A tracer's header: where time goes back behind it, another capture begins."""
+        self._joined = self._latest()
+        self.last.clear()
+
+    def arrive(self, cpu: int, stamp: bytes, out: list[Held]) -> None:
+        """A record in time on a watched CPU: its losses end, its suspects were forged."""
+        if cpu in self._suspects:
+            self._settle(cpu, out, forged=True)
+        for loss in [loss for loss in self._losses if loss.cpu is None or loss.cpu == cpu]:
+            self._losses.remove(loss)
+            loss.until = loss.at.ts = moment(stamp)
+            out.append(loss)
+        self._watch()
+
+    def suspect(self, suspect: Suspect, out: list[Held]) -> None:
+        """A line that goes back: held, until its CPU goes on as before or stays back."""
+        cpu = suspect.cpu
+        out.append(suspect)
+        self._suspects[cpu] = self._suspects.get(cpu, 0) + 1
+        if self._suspects[cpu] < _PATIENCE:
+            self.watched.add(cpu)
+            return
+        place = next(i for i, item in enumerate(out) if isinstance(item, Suspect) and item.cpu == cpu)
+        first = out[place]
+        assert isinstance(first, Suspect)
+        told: list[Held] = []
+        since, until = moment(self.last[cpu]), moment(first.stamp)
+        self._begin_again(cpu, cpu, since, until, first.unparsed.at, told)
+        out[place:place] = told
+        self._settle(cpu, out, forged=False)
+        self.last[cpu] = suspect.stamp
+
+    def finish(self, out: list[Held]) -> None:
+        """The log ends: what was lost has no end, what was suspect was forged."""
+        for cpu in tuple(self._suspects):
+            self._settle(cpu, out, forged=True)
+        out.extend(self._losses)
+        self._losses.clear()
+
+    def _latest(self) -> int | None:
+        return max(map(moment, self.last.values()), default=None)
+
+    def _begin_again(self, cpu: int, only: int | None, since: int, until: int, at: At, out: list[Held]) -> None:
+        place = At(at.line, at.offset, until, cpu, None, b"")
+        out.append(Loss(place, only, None, since, until, "backwards"))
+        if only is None:
+            self.last.clear()
+
+    def _settle(self, cpu: int, out: list[Held], *, forged: bool) -> None:
+        del self._suspects[cpu]
+        kept: list[Held] = []
+        for item in out:
+            if not isinstance(item, Suspect) or item.cpu != cpu:
+                kept.append(item)
+            elif forged:
+                self._ledger.unparsed += 1
+                kept.append(item.unparsed)
+            elif item.record is None:
+                self._ledger.other[item.name] += 1
+            else:
+                self._ledger.ours += 1
+                kept.append(item.record)
+        out[:] = kept
+        self._watch()
+
+    def _watch(self) -> None:
+        self.watched.clear()
+        self.watched.update(loss.cpu for loss in self._losses)
+        self.watched.update(self._suspects)

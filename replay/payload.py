@@ -1,0 +1,175 @@
+"""Reads the fields of a record's payload, by the log's own names; see grammars/payload.lark and pairs.lark.
+
+Events whose text is hostile have a pattern of their own. All others are `key=value` pairs: their shape (the ordered keys)
+is learned from the first record of a name, and from then on one anchored pattern a shape reads them. A string in quotes is
+not escaped, so the shape that is known is what tells a forged pair inside it from a field.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from mmlist import grammars
+from mmlist.replay.record import Record
+
+Fields = dict[str, bytes]
+
+_STATIC = (
+    *("task_newtask", "task_rename", "sched_process_fork", "sched_process_exec", "sched_process_exit"),
+    *("sched_process_free", "signal_generate", "mark_victim", "rss_stat", "lock_acquire", "lock_release"),
+    *("sched_switch", "sched_wakeup", "sched_waking"),
+)
+_MARKERS = frozenset({"tracing_mark_write", "print", "bprint", "bputs", "0"})
+_SHAPES = 8
+"""Shapes kept for one name; more are read, but slowly."""
+_READINGS = 64
+
+_Shape = tuple["re.Pattern[bytes]", "tuple[str, ...] | None"]  # without keys, the groups are named
+
+_shapes: dict[str, list[_Shape]] = {}
+_static: dict[str, re.Pattern[bytes]] = {}
+_OPEN_COMM = re.compile(rb"comm=[^\n]{0,14}\Z")
+
+
+def forget() -> None:
+    """Forget all shapes: another log begins."""
+    _shapes.clear()
+
+
+def fields(record: Record) -> Fields:
+    """The fields of `record` by name, values as printed, strings without their quotes; empty where its text has none.
+
+    Keys that nobody knows are kept. A text that could be read in two ways yields nothing that a task can forge.
+    """
+    args = record.args
+    known = _shapes.get(record.name)
+    if known is not None:
+        for pattern, keys in known:
+            found = pattern.fullmatch(args)
+            if found is not None:
+                return found.groupdict() if keys is None else dict(zip(keys, found.groups(), strict=True))
+    return _learn(record.name, args)
+
+
+def place(record: Record) -> bytes | None:
+    """The probed place in the parentheses that lead the payload (`mmput+0x0/0x30`), None where there are none."""
+    found = _place().match(record.args)
+    return None if found is None else found[0][1:-1]
+
+
+def unfinished(name: str, args: bytes) -> bool:
+    """Whether `args` can go on in the next line: a marker's text, or one cut within a comm or a string."""
+    if name in _MARKERS:
+        return True
+    if name in _STATIC and not args.startswith(b"("):
+        return _anchored(name).fullmatch(args) is None
+    return args.count(b'"') % 2 == 1 or _OPEN_COMM.search(args) is not None
+
+
+def _learn(name: str, args: bytes) -> Fields:
+    if name in _STATIC and not args.startswith(b"("):
+        found = _anchored(name).fullmatch(args)
+        if found is not None:
+            return {key: value.removeprefix(b"=") for key, value in _named(found)}
+    if name in _MARKERS:
+        return {}
+    pairs = _pairs(args)
+    if not pairs:
+        return {}
+    values = {key.decode("latin-1"): value for key, value, _ in pairs}
+    shapes = _shapes.setdefault(name, [])
+    if len(shapes) < _SHAPES and not any(bare and b" " in value for _, value, bare in pairs):
+        named = all(key.isidentifier() and key.isascii() for key in values)
+        shapes.append((_pattern(args, pairs, named), None if named else tuple(values)))
+        # The shortest first: a longer one may have been learned from a string that looked like pairs.
+        shapes.sort(key=lambda shape: shape[0].groups)
+    return values
+
+
+def _named(found: re.Match[bytes]) -> Iterator[tuple[str, bytes]]:
+    for group, value in found.groupdict().items():
+        if value is not None:
+            yield group.partition("__")[0], value
+
+
+def _pattern(args: bytes, pairs: list[tuple[bytes, bytes, bool]], named: bool) -> re.Pattern[bytes]:
+    """Reads texts of the shape of `args`: a string goes on to the last quote that leaves the other pairs their places."""
+    written = []
+    for key, _, bare in pairs:
+        group = b"(?P<%s>" % key if named else b"("
+        value = group + rb"[^ \n]*+)" if bare else b'"' + group + rb'(?s:.*))"'
+        written.append(re.escape(key) + b"=" + value)
+    text = b" ".join(written)
+    if args.startswith(b"("):
+        text = rb"\([^()\n]*\) " + text
+    return re.compile(text)
+
+
+def _pairs(args: bytes) -> list[tuple[bytes, bytes, bool]]:
+    """(key, value, whether it stood bare) of a text of pairs; empty if it is none, or names a key twice in every reading."""
+    led = _place().match(args)
+    start = led.end() + 1 if led is not None else 0
+    if start >= len(args) or (led is not None and args[led.end()] != 0x20):
+        return []
+    for number, reading in enumerate(_readings(args, start, ())):
+        keys = [key for key, _, _ in reading]
+        if len(set(keys)) == len(keys):
+            return list(reading)
+        if number >= _READINGS:
+            break
+    return []
+
+
+_Reading = tuple[tuple[bytes, bytes, bool], ...]
+
+
+def _readings(args: bytes, start: int, read: _Reading) -> Iterator[_Reading]:
+    """Every way to read `args` from `start` as pairs, strings as short as they can be first."""
+    while True:
+        found = _pair().match(args, start)
+        if found is None:
+            return
+        parts = grammars.parts(found)
+        if "quoted" in parts:
+            key = parts["key"][:-1]
+            for end in _ends(args, found.start("quoted") + 1):
+                longer = (*read, (key, args[found.start("quoted") + 1 : end], False))
+                if end + 1 == len(args):
+                    yield longer
+                else:
+                    yield from _readings(args, end + 2, longer)
+            return
+        key = parts.get("key", b"comm=")[:-1]
+        read = (*read, (key, parts.get("bare", parts.get("rest", b"")), True))
+        start = found.end() + 1
+        if start > len(args):
+            yield read
+            return
+        if args[start - 1] != 0x20:
+            return
+
+
+def _ends(args: bytes, start: int) -> Iterator[int]:
+    """Where the string that begins at `start` can end: quotes with another pair, or nothing, behind them."""
+    for found in _closing().finditer(args, start):
+        yield found.start()
+
+
+def _place() -> re.Pattern[bytes]:
+    return grammars.load("pairs", "place").pattern
+
+
+def _pair() -> re.Pattern[bytes]:
+    return grammars.load("pairs", "pair").pattern
+
+
+def _closing() -> re.Pattern[bytes]:
+    return grammars.load("pairs", "closing").pattern
+
+
+def _anchored(name: str) -> re.Pattern[bytes]:
+    pattern = _static.get(name)
+    if pattern is None:
+        pattern = _static[name] = grammars.load("payload", name).pattern
+    return pattern
