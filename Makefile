@@ -26,7 +26,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(READY) ## replay a capture of a kernel with a bug, explain what is wrong, ask the database
-	@sh docs/demo.sh $(BIN)/mmlist $(DEMO)
+	@sh docs/demo.sh $(BIN)/python $(DEMO)
 
 test: $(READY) ## the tests, on all cores (ARGS="-k name" for some)
 	$(BIN)/python -m pytest -q -n auto $(ARGS)

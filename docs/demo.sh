@@ -1,6 +1,6 @@
-# The demonstration of the README: a log, a verdict, the proof, a question. Usage: demo.sh MMLIST LOG
+# The demonstration of the README: a log, a verdict, the proof, a question. Usage: demo.sh PYTHON LOG
 set -eu
-mmlist=$1 log=$2
+python=$1 log=$2
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
@@ -13,7 +13,7 @@ show() {
         esac
     done
     echo
-    "$mmlist" "$@" >"$folder/out"
+    "$python" -m mmlist "$@" >"$folder/out"
     sed "s|$folder/||" "$folder/out"
 }
 

@@ -1,8 +1,8 @@
 """Loads the grammars: the `.lark` files of this folder say what a line may be, and nothing else does.
 
-A grammar is used twice: as Lark's LALR parser, which is the reference and explains what was expected, and compiled to one
-regular expression on bytes, which is what reads logs. The expression is written by walking Lark's own rules and terminals:
-each terminal becomes an atomic group, since a lexer's token is never taken back.
+A grammar is used twice: as Lark's LALR parser, which is the reference and explains what was expected, and compiled to
+one regular expression on bytes, which is what reads logs. The expression is written by walking Lark's own rules and
+terminals: each terminal becomes an atomic group, since a lexer's token is never taken back.
 """
 
 from __future__ import annotations
@@ -77,12 +77,12 @@ def load(name: str, start: str = "start") -> Grammar:
 
 
 def compiled(expression: str) -> re.Pattern[bytes]:
-    """An expression of `Grammar.expression` on bytes. Groups are terminals in lower case, `__n` after a repeated name."""
+    """`Grammar.expression` on bytes. Groups are the terminals in lower case, with `__n` after a repeated name."""
     return re.compile(expression.encode("latin-1"))
 
 
 def parts(found: re.Match[bytes]) -> dict[str, bytes]:
-    """The groups that took part, repeated names as one; `kind` is the rule that start offered, where it offers rules."""
+    """The groups that took part, without what follows `__`; `kind` is the rule that start offered, if it offers any."""
     named = {name.partition("__")[0]: value for name, value in found.groupdict().items() if value is not None}
     kinds = [name for name in named if name.startswith("kind_")]
     for name in kinds:
@@ -96,9 +96,7 @@ def _lark(name: str, start: str) -> Lark:
     from lark import Lark
 
     text = (_FOLDER / f"{name}.lark").read_text(encoding="ascii")
-    return Lark(
-        text, parser="lalr", start=start, source_path=str(_FOLDER / f"{name}.lark"), maybe_placeholders=False
-    )
+    return Lark(text, parser="lalr", start=start, source_path=str(_FOLDER / f"{name}.lark"), maybe_placeholders=False)
 
 
 class _Walk:
@@ -106,6 +104,7 @@ class _Walk:
 
     def __init__(self, lark: Lark) -> None:
         self._terminals: Mapping[str, Any] = {terminal.name: terminal.pattern for terminal in lark.terminals}
+        self._priorities = {terminal.name: terminal.priority for terminal in lark.terminals}
         self._rules: dict[str, list[Any]] = {}
         for rule in lark.rules:
             self._rules.setdefault(rule.origin.name, []).append(rule)
@@ -119,8 +118,8 @@ class _Walk:
             return f"(?:{self._choice(self._sequence(expansion) for expansion in once)})+"
         if len(alternatives) > 1 and self._offers(alternatives):
             return self._choice(self._offered(rule.expansion[0].name) for rule in alternatives)
-        # What is not empty first: LALR takes an optional part wherever it can.
-        alternatives.sort(key=lambda rule: -len(rule.expansion))
+        # As Lark's lexer chooses: the terminal of higher priority, and an optional part wherever it can be.
+        alternatives.sort(key=lambda rule: (-self._priority(rule.expansion), -len(rule.expansion)))
         return self._choice(self._sequence(rule.expansion) for rule in alternatives)
 
     def _offers(self, alternatives: list[Any]) -> bool:
@@ -129,6 +128,15 @@ class _Walk:
 
     def _offered(self, name: str) -> str:
         return f"(?P<kind_{name}>{self.rule(name)})"
+
+    def _priority(self, symbols: list[Any]) -> int:
+        """The highest priority of a terminal that these symbols can begin with."""
+        if not symbols:
+            return -1
+        if symbols[0].is_term:
+            return int(self._priorities[symbols[0].name])
+        begun = (rule.expansion for rule in self._rules[symbols[0].name])
+        return max(self._priority(other) for other in begun if not other or other[0] != symbols[0])
 
     def _sequence(self, symbols: Iterable[Any]) -> str:
         return "".join(self._terminal(symbol) if symbol.is_term else self.rule(symbol.name) for symbol in symbols)
@@ -140,7 +148,7 @@ class _Walk:
     def _terminal(self, symbol: Any) -> str:
         pattern = self._terminals[symbol.name]
         if pattern.type == "str":
-            return re.escape(pattern.value)
+            return re.escape(str(pattern.value))
         atomic = _atomic(pattern.to_regexp())
         if symbol.filter_out or symbol.name.startswith("_"):
             return atomic
@@ -155,7 +163,9 @@ def _atomic(expression: str) -> str:
 
 
 def _refused(error: Any, lark: Lark, text: bytes) -> Refused:
-    wanted = getattr(error, "accepts", None) or getattr(error, "allowed", None) or getattr(error, "expected", None) or ()
+    wanted = (
+        getattr(error, "accepts", None) or getattr(error, "allowed", None) or getattr(error, "expected", None) or ()
+    )
     shown = {terminal.name: terminal.pattern for terminal in lark.terminals}
     words = sorted({_word(name, shown.get(name)) for name in wanted})
     position = error.pos_in_stream

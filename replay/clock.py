@@ -1,7 +1,7 @@
-"""The time of a log: exact integers from printed stamps, what is still to be told about losses, time that goes backwards.
+"""The time of a log: exact integers from printed stamps, when losses end, time that goes backwards.
 
-Within one CPU the ring buffer's time does not go back. A line that does is a line that user space forged within a marker,
-or begins another capture that was joined; which of both shows only with the lines that follow on that CPU.
+Within one CPU the ring buffer's time does not go back. A line that does was forged by user space within a marker, or
+begins another capture that was joined; which of both shows only with the lines that follow on that CPU.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import msgspec
 from mmlist.replay.ledger import Ledger
 from mmlist.replay.record import At, Loss, Record, Unparsed
 
-SCALE = (1, *(10 ** (9 - digits) for digits in range(1, 10)))
+SCALE: tuple[int, ...] = (1, *(int(10 ** (9 - digits)) for digits in range(1, 10)))
+"""What a stamp without its dot is multiplied with, by the number of its decimals."""
 _PATIENCE = 3
 """So many lines of one CPU in a row that go back are another capture."""
 
@@ -23,7 +24,7 @@ def moment(stamp: bytes) -> int:
 
 
 class Suspect(msgspec.Struct):
-    """A line that goes back in time, as it would be if it were true (`record`, or of another `name`) and if it is not."""
+    """A line that goes back in time: `record` if it is true (None: of another `name`), `unparsed` if it is not."""
 
     cpu: int
     stamp: bytes

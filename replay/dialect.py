@@ -18,9 +18,9 @@ HOT = ("stamp", "cpu", "name", "task", "pid", "tgid", "flags", "args")
 class Dialect:
     """One dialect's expressions: `line` reads one line, `reindented` one whose left blanks are not the kernel's.
 
-    `scan` reads a block: each line is one match, newline included, whose group `stamp` is None where the line is no event
-    line of this dialect. `hot` are the numbers of the groups HOT in it; what the dialect does not print is a group that is
-    None in every event line.
+    `scan` reads a block: each line is one match, newline included, whose group `stamp` is None where the line is no
+    event line of this dialect. `hot` are the numbers of the groups HOT in it; what the dialect does not print is a group
+    that is None in every event line.
     """
 
     def __init__(self, name: str) -> None:

@@ -5,6 +5,7 @@ This is where the parts are put together, and the only place that reads a log an
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -20,9 +21,13 @@ from mmlist.replay.model import changes as c
 from mmlist.replay.order import ordered
 from mmlist.replay.parse import Parser
 from mmlist.replay.record import At, Loss, Record, Unparsed
-from mmlist.replay.survey import Survey, capture_header, survey
+from mmlist.replay.survey import DECISIVE, Survey, capture_header, names_in_text, survey
 
 _KEPT = (c.Born, c.Joined, c.Left, c.Zero, c.ExitBegan, c.Freed, c.Drained, c.SwapoffEnded, c.Unlisted)
+_BEGINNING = 50_000
+"""Records that the survey looks into, if no other names stand after them."""
+
+_HEADER_LINES = 200
 _SILENT_DIALECTS = frozenset({"perf_script"})
 
 
@@ -92,27 +97,59 @@ class History:
         active = [i for i, status in zip(self.invariants, self.checked, strict=True) if status.status == "checked"]
         self.judge = Judge(active, self.state, reports_loss=self.parser.dialect not in _SILENT_DIALECTS)
         self.tasks: dict[int, f.TaskSpan] = {}
-        self.losses = 0
+        self.losses: Counter[str] = Counter()
         self.seq = 0
+        self.names: set[str] = set()
         self.events = 0
 
     def _survey(self) -> tuple[Survey, Parser]:
+        """Survey the log's beginning; all of it only if an event that decides something stands first further on."""
+        names = names_in_text(self.log.blocks())
+        found, parser, whole = self._look(_BEGINNING, names)
+        if not whole and (names - found.names) & DECISIVE:
+            found, parser, whole = self._look(None, names)
+        if not whole:
+            found.names |= names
+            if names & {"swapoff", "swapoff_ret"}:
+                found.names |= {"fetched:inuse"}
+        return found, parser
+
+    def _look(self, limit: int | None, names: frozenset[str]) -> tuple[Survey, Parser, bool]:
+        """Survey up to `limit` records; whether that was the whole log."""
         options = self.options
         header: dict[str, object] = {}
         for number, _offset, line in self.log.lines():
             header = capture_header(line) or header
-            if number > 200:
+            if number > _HEADER_LINES:
                 break
         parser = Parser(self.log, NAMES)
-        records = (item for item in parser.records() if isinstance(item, Record))
+        taken = 0
+
+        def records() -> Iterator[Record]:
+            nonlocal taken
+            for item in parser.records():
+                if isinstance(item, Record):
+                    yield item
+                    taken += 1
+                    if taken == limit:
+                        return
+
         found = survey(
-            records, header, profile=options.profile, mmlist_offset=options.mmlist_offset, init_mm=options.init_mm
+            records(),
+            header,
+            names,
+            profile=options.profile,
+            mmlist_offset=options.mmlist_offset,
+            init_mm=options.init_mm,
         )
-        return found, parser
+        return found, parser, taken != limit
+
+    def _wanted(self, code: str) -> bool:
+        return code not in self.options.ignore and (not self.options.select or code in self.options.select)
 
     def _status(self, invariant: Invariant) -> f.Checked:
-        code, options = invariant.code, self.options
-        if (options.select and code not in options.select) or code in options.ignore:
+        code = invariant.code
+        if not self._wanted(code):
             return f.Checked(code, invariant.slug, invariant.severity, "ignored", "by --select or --ignore")
         if self.survey.profile.name not in invariant.profiles:
             reason = f"not judged under profile {self.survey.profile.name}"
@@ -122,6 +159,17 @@ class History:
                 reason = "the log has none of " + ", ".join(sorted(any_of))
                 return f.Checked(code, invariant.slug, invariant.severity, "not checked", reason)
         return f.Checked(code, invariant.slug, invariant.severity, "checked")
+
+    def _not_carried(self) -> None:
+        """The log has ended: what it was only thought to carry, from its text, it does not."""
+        self.survey.names = frozenset(
+            name for name in self.survey.names if name in self.names or name.startswith("fetched:")
+        )
+        if self.state.last_inuse is not None:
+            self.survey.names |= {"fetched:inuse"}
+        self.checked = [self._status(invariant) for invariant in self.invariants]
+        checked = {status.code for status in self.checked if status.status == "checked"}
+        self.judge.violations = [violation for violation in self.judge.violations if violation.code in checked]
 
     # --- the fold ----------------------------------------------------------------------------------------------------
 
@@ -137,6 +185,7 @@ class History:
                 yield from self._loss(item)
             else:
                 yield _unparsed(item)
+        self._not_carried()
         self.judge.judge(self.state.finish(last))
         self.state.close()
         yield from self._drain()
@@ -149,6 +198,7 @@ class History:
     def _record(self, record: Record) -> Iterator[f.Fact]:
         at = record.at
         self.seq = at.seq
+        self.names.add(record.name)
         if at.seq != at.line:
             yield f.Reordered(at.line, at.seq)
         self._task(at)
@@ -178,7 +228,7 @@ class History:
             span.comm = at.comm
 
     def _loss(self, loss: Loss) -> Iterator[f.Fact]:
-        self.losses += 1
+        self.losses[loss.kind] += 1
         loss.at.seq = self.seq  # after all that was replayed: what was known until here may be so no more
         for event in self.binder.lost(loss):
             self.judge.judge(self.state.step(event))
@@ -218,13 +268,15 @@ class History:
         if errors:
             return "unknown", f"{errors[0].code} {errors[0].slug} is undecided: {errors[0].reason}"
         checked = {status.code for status in self.checked if status.status == "checked"}
+        if not self.events:
+            return "unknown", "the log has no event of ours: nothing could be checked"
         if not checked:
             return "unknown", "no invariant could be checked"
         missing = sorted(self.options.require - checked)
         if missing:
             return "unknown", f"required and not checked: {', '.join(missing)}"
         if self.losses:
-            return "unknown", f"events were lost ({self.losses} places), and no later line can heal what they hid"
+            return "unknown", f"{_lost(self.losses)}: what is missing may hold a violation, or explain one"
         return "conforming", f"{len(checked)} invariants checked, none violated"
 
     def _run(self) -> f.Run:
@@ -258,6 +310,21 @@ def _known_codes(options: Options, invariants: list[Invariant]) -> None:
     known = {invariant.code for invariant in invariants}
     for code in sorted((options.select | options.ignore | options.require) - known):
         raise OptionError(f"no invariant {code!r}: known are {', '.join(sorted(known))}")
+
+
+def _lost(losses: Counter[str]) -> str:
+    """What is missing, in words: places by the form of their markers."""
+    said = {
+        "truncated": "the file is cut short",
+        "overwritten": "the buffer was overwritten",
+        "buffer_started": "a CPU's beginning is missing",
+        "backwards": "time goes backwards",
+    }
+    kinds = [said[kind] for kind in said if losses[kind]]
+    marked = sum(count for kind, count in losses.items() if kind not in said)
+    if marked:
+        kinds.insert(0, f"events were lost in {marked} place{'s' if marked > 1 else ''}")
+    return ", ".join(kinds)
 
 
 def _grain(parser: Parser) -> int:

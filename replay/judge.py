@@ -140,7 +140,9 @@ class Judge:
             if span is None or violation.certainty == "undecided" or not _overlap(span, event):
                 continue
             violation.certainty = "undecided"
-            violation.reason = f"events were lost (line {event.at.line}) where a step that would explain it may have been"
+            violation.reason = (
+                f"events were lost (line {event.at.line}) where a step that would explain it may have been"
+            )
 
 
 def _overlap(span: _Span, event: Lost) -> bool:

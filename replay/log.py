@@ -1,7 +1,7 @@
 """Opens a log: decompresses it, gives its lines with their numbers and byte offsets, in bounded memory.
 
 A log can be read as often as wanted; standard input is spooled to a temporary file for that. Lines end at `\\n` alone:
-comms and markers may hold what other conventions call a line's end. Offsets and hash are those of the decompressed content.
+comms and markers may hold what other conventions call a line's end. Offsets and hash are of the decompressed content.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import IO, NamedTuple
+from typing import IO, BinaryIO, NamedTuple, cast
 
 from mmlist.replay.errors import InputError
 
@@ -35,7 +35,11 @@ _WRONG = (
     (b"\x17\x08\x44tracing", "is trace-cmd's binary trace.dat", "text: trace-cmd report -i FILE"),
     (b"PERFILE2", "is perf's binary perf.data", "text: perf script -i FILE"),
     (b"PK\x03\x04", "is a zip archive", "the log inside it"),
-    (b"SQLite format 3\0", "is a SQLite database", "a log (a database of mmlist is read by `mmlist sql` and `mmlist explain`)"),
+    (
+        b"SQLite format 3\0",
+        "is a SQLite database",
+        "a log; databases are read by `mmlist sql`",
+    ),
     (b"\xff\xfe", "is UTF-16 text", "bytes as the kernel printed them: iconv -f UTF-16 -t UTF-8 FILE"),
     (b"\xfe\xff", "is UTF-16 text", "bytes as the kernel printed them: iconv -f UTF-16 -t UTF-8 FILE"),
 )
@@ -90,7 +94,9 @@ class Log:
         """The log itself."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Close it."""
         self.close()
 
@@ -113,7 +119,7 @@ class Log:
         return self._sha256
 
     def blocks(self) -> Iterator[Block]:
-        """All lines in blocks of some 256 KiB; each call reads anew. A damaged file ends where it can be read no more."""
+        """All lines in blocks of some 256 KiB; each call reads anew. A damaged file ends where its content does."""
         line, offset, rest = 1, 0, b""
         dropped = 0  # bytes seen of an overlong line; its beginning is in `rest` then
         for chunk in self._chunks():
@@ -200,7 +206,7 @@ class Log:
         return head.count(b"\r\n") * 2 > head.count(b"\n")
 
 
-def _opener(name: str, path: str) -> Callable[[], IO[bytes]]:
+def _opener(name: str, path: str) -> Callable[[], BinaryIO]:
     """What opens `path` for reading, told by its first bytes."""
     try:
         with Path(path).open("rb") as file:
@@ -210,14 +216,14 @@ def _opener(name: str, path: str) -> Callable[[], IO[bytes]]:
     except OSError as error:
         raise InputError(error.strerror or str(error), file=name, expected="a log file that can be read") from None
     if magic.startswith(b"\x1f\x8b"):
-        return lambda: gzip.open(path)
+        return lambda: cast(BinaryIO, gzip.open(path))
     if magic.startswith(b"BZh"):
-        return lambda: bz2.open(path)
+        return lambda: cast(BinaryIO, bz2.open(path))
     if magic.startswith(b"\xfd7zXZ\0"):
-        return lambda: lzma.open(path)
+        return lambda: cast(BinaryIO, lzma.open(path))
     if magic.startswith(b"\x28\xb5\x2f\xfd"):
-        return lambda: _zstd().open(path)
-    return lambda: open(path, "rb", buffering=0)
+        return lambda: cast(BinaryIO, _zstd().open(path))
+    return lambda: cast(BinaryIO, Path(path).open("rb", buffering=0))
 
 
 def _zstd() -> ModuleType:

@@ -1,7 +1,7 @@
 """Puts what a log says into replay order: by time, file order among equals, through a bounded window.
 
-CPUs' lines may stand milliseconds out of order in a log that lost nothing. What is read waits in a sorted window; only the
-part of the window that new items reach into is sorted again, which in a log that is nearly in order is next to nothing.
+CPUs' lines may stand milliseconds out of order in a log that lost nothing. What is read waits in a sorted window; only
+the part of it that new items reach into is sorted again, which in a log that is nearly in order is next to nothing.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Ordered:
         times = self._stamps(chunk)
         known, waiting = self._times, self._waiting
         if known:
-            # What is waiting and later than the first of the chunk is sorted with it; stable, so file order decides ties.
+            # What waits and is later than the earliest of the chunk is sorted with it; file order decides ties.
             start = bisect_right(known, min(times))
             if start < len(known):
                 times = known[start:] + times

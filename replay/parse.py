@@ -1,8 +1,9 @@
 """Lines into records, losses and unparsed lines: the first half of what a log says; what it means is `bind`'s matter.
 
-The regular expression compiled from a dialect's grammar reads block after block, a match a line. What it refuses is looked
-at by hand: headers, loss markers, stack frames, a comm or a marker with a newline in it, a line that was re-indented,
-another dialect from here on; what is left is explained by Lark and kept as unparsed. Every physical line is counted once.
+The regular expression compiled from a dialect's grammar reads block after block, a match a line. What it refuses is
+looked at by hand: headers, loss markers, stack frames, a comm or a marker with a newline in it, a line that was
+re-indented, another dialect from here on; what is left is explained by Lark and kept as unparsed. Every physical line is
+counted once.
 """
 
 from __future__ import annotations
@@ -229,7 +230,7 @@ class Parser:
         elif self._goes_on(number, text):
             self.ledger.continuation += 1
         elif not self._other_dialect(block, m.start()):
-            self._unparsed(number, offset, text, cut or not block.ended and m.end() == len(block.data))
+            self._unparsed(number, offset, text, cut or (not block.ended and m.end() == len(block.data)))
 
     def _split(self, block: Block, number: int, start: int) -> bool:
         """Whether a record begins here whose comm holds newlines; if so it is taken."""
@@ -377,7 +378,7 @@ class Parser:
     # --- dialects ----------------------------------------------------------------------------------------------------
 
     def _tell(self, block: Block) -> None:
-        """Tell the dialect from the block's first lines that are no notes; a block of nothing but notes tells nothing."""
+        """Tell the dialect from the block's first lines that are no notes; a block of mere notes tells nothing."""
         sample: list[tuple[int, bytes]] = []
         notes = grammars.load("notes").pattern
         for number, raw in enumerate(block.data.split(b"\n"), block.line):

@@ -1,8 +1,8 @@
 """Reads the fields of a record's payload, by the log's own names; see grammars/payload.lark and pairs.lark.
 
-Events whose text is hostile have a pattern of their own. All others are `key=value` pairs: their shape (the ordered keys)
-is learned from the first record of a name, and from then on one anchored pattern a shape reads them. A string in quotes is
-not escaped, so the shape that is known is what tells a forged pair inside it from a field.
+Events whose text is hostile have a pattern of their own. All others are `key=value` pairs: their shape (the ordered
+keys) is learned from the first record of a name, and from then on one anchored pattern a shape reads them. A string in
+quotes is not escaped, so the shape that is known is what tells a forged pair inside it from a field.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _named(found: re.Match[bytes]) -> Iterator[tuple[str, bytes]]:
 
 
 def _pattern(args: bytes, pairs: list[tuple[bytes, bytes, bool]], named: bool) -> re.Pattern[bytes]:
-    """Reads texts of the shape of `args`: a string goes on to the last quote that leaves the other pairs their places."""
+    """Reads texts of the shape of `args`: a string ends at the last quote that leaves the other pairs their places."""
     written = []
     for key, _, bare in pairs:
         group = b"(?P<%s>" % key if named else b"("
@@ -107,7 +107,7 @@ def _pattern(args: bytes, pairs: list[tuple[bytes, bytes, bool]], named: bool) -
 
 
 def _pairs(args: bytes) -> list[tuple[bytes, bytes, bool]]:
-    """(key, value, whether it stood bare) of a text of pairs; empty if it is none, or names a key twice in every reading."""
+    """(key, value, whether it stood bare) of a text of pairs; empty if it is none, or every reading has a key twice."""
     led = _place().match(args)
     start = led.end() + 1 if led is not None else 0
     if start >= len(args) or (led is not None and args[led.end()] != 0x20):

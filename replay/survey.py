@@ -16,6 +16,7 @@ import msgspec
 from mmlist.replay.bind import NAMES, is_explicit
 from mmlist.replay.bind.values import Fields, is_mm, number
 from mmlist.replay.errors import OptionError
+from mmlist.replay.log import Block
 from mmlist.replay.model import PROFILES, Carries, Profile
 from mmlist.replay.model.profile import PF_BORROWED_MM, POISON_NEXT
 from mmlist.replay.payload import fields
@@ -27,6 +28,19 @@ _KERNEL_IMAGE = 0xFFFF_FFFF_8000_0000
 _ADDRESSES = ("mm", "parent", "child", "oldmm", "dst", "src", "old")
 _ENOUGH = 1000
 """How many records of one name are looked into: what they tell is told by the first ones, or not at all."""
+
+DECISIVE = frozenset(
+    {
+        "mmlist_add", "mmlist_del", "mmlist_drain", "swap_assign", "swap_clear", "swap_duplicate", "folio_dup_swap",
+        "swap_dup_entry_direct", "try_to_unmap_one", "copy_page_range", "dup_mmap", "swap_free", "swap_free_nr",
+        "__swap_entry_free_ret", "folio_put_swap", "free_swap_and_cache", "free_swap_and_cache_nr",
+        "swap_put_entries_direct", "exit_mmap_ret", "__mmput", "__mmput_begin", "mm_init", "mm_init_ret", "mm_free",
+        "__mmdrop", "mmput", "use_mm", "task_flags", "exec_mmap",
+    }
+)  # fmt: skip
+"""Names on which depends how the log is bound and replayed (Carries, Profile)."""
+
+_NAME = re.compile(rb": ?([a-z_0-9]+): ")
 
 _ALWAYS = frozenset({"mm_init_ret", "mmlist_add", "swap_clear", "swapon", "swapoff", "swapoff_ret", "task_flags"})
 """Names whose every record counts."""
@@ -76,10 +90,9 @@ class _Votes:
         if seen >= _ENOUGH and name not in _ALWAYS:
             return
         first = not seen
-        if is_explicit(record):
-            if name not in self.explicit:
-                self.explicit.add(name)
-                first = True
+        if is_explicit(record) and name not in self.explicit:
+            self.explicit.add(name)
+            first = True
         f = fields(record)
         if first or len(self.fetched) < len(_FETCHES):
             self.fetched.update(_FETCHES.intersection(f))
@@ -119,12 +132,15 @@ class _Votes:
 def survey(
     records: Iterable[Record],
     header: dict[str, object] | None = None,
+    text_names: frozenset[str] = frozenset(),
     *,
     profile: str = "auto",
     mmlist_offset: int | None = None,
     init_mm: int | None = None,
 ) -> Survey:
-    """Look through `records` (any order). `header` is the capture kit's own line; what is given by hand goes before.
+    """Look through `records`, which may be the log's beginning; `text_names` are the names in the whole of its text.
+
+    `header` is the capture kit's own line; what is given by hand goes before.
 
     Raises OptionError for a profile that does not exist.
     """
@@ -141,7 +157,7 @@ def survey(
     found.names = frozenset(votes.names) | {f"fetched:{_plain(name)}" for name in votes.fetched}
     if found.mmlist_offset is None:
         found.names -= {"fetched:next"}
-    found.carries = _carries(votes)
+    found.carries = _carries(votes, text_names)
     return found
 
 
@@ -149,7 +165,7 @@ def _plain(name: str) -> str:
     return "inuse" if name == "inuse0" else name
 
 
-def _carries(votes: _Votes) -> Carries:
+def _carries(votes: _Votes, text_names: frozenset[str]) -> Carries:
     names, explicit = frozenset(votes.names), votes.explicit
 
     def has(*any_of: str) -> bool:
@@ -165,7 +181,8 @@ def _carries(votes: _Votes) -> Carries:
     return Carries(
         list_explicit=listed,
         holdings_explicit=holdings,
-        unuse_clears=votes.unuse_clears or (holdings and not names & {"unuse_pte_range", "unuse_mm", "shmem_unuse"}),
+        unuse_clears=votes.unuse_clears
+        or (holdings and not (names | text_names) & {"unuse_pte_range", "unuse_mm", "shmem_unuse"}),
         drain_explicit="mmlist_drain" in explicit,
         joins_visible=listed
         or holdings
@@ -240,7 +257,10 @@ def _decide_init_mm(found: Survey, votes: _Votes, given: int | None) -> None:
     offset = found.mmlist_offset
     if offset is not None:
         nodes = {mm + offset for mm in votes.mms}
-        for heads, source in ((votes.heads, "an empty list's head == tail"), (votes.lone, "a lone member's next == prev")):
+        for heads, source in (
+            (votes.heads, "an empty list's head == tail"),
+            (votes.lone, "a lone member's next == prev"),
+        ):
             address = _one(head for head in heads if head not in nodes)
             if address is not None:
                 found.init_mm, found.init_mm_source = address - offset, source
@@ -267,3 +287,11 @@ def capture_header(line: bytes) -> dict[str, object] | None:
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
+
+
+def names_in_text(blocks: Iterable[Block]) -> frozenset[str]:
+    """The names of ours that stand in the text where an event's name would: at least all that the log carries."""
+    found: set[bytes] = set()
+    for block in blocks:
+        found.update(_NAME.findall(block.data))
+    return NAMES & {name.decode() for name in found}

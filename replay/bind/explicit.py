@@ -169,9 +169,7 @@ class Explicit:
     def on_swapoff_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """swapoff_ret: ret [type]"""
         self._around(at, f, None, "swapoff_ret", out)
-        out.append(
-            e.SwapoffRet(at, field(f, "ret"), field(f, "type"), field(f, "head"), field(f, "tail"), inuse(f))
-        )
+        out.append(e.SwapoffRet(at, field(f, "ret"), field(f, "type"), field(f, "head"), field(f, "tail"), inuse(f)))
 
     def on_try_to_unuse(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """try_to_unuse: type"""

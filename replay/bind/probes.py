@@ -283,9 +283,7 @@ class Probes(EntryProbes):
 
     def on_swapoff_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """swapoff returned."""
-        out.append(
-            e.SwapoffRet(at, field(f, "ret"), field(f, "type"), field(f, "head"), field(f, "tail"), inuse(f))
-        )
+        out.append(e.SwapoffRet(at, field(f, "ret"), field(f, "type"), field(f, "head"), field(f, "tail"), inuse(f)))
         self._areas(at, f, "swapoff_ret", out)
 
     def on_try_to_unuse(self, at: At, f: Fields, out: list[e.Event]) -> None:
@@ -356,4 +354,3 @@ class Probes(EntryProbes):
 
 NAMES = frozenset(name[3:] for name in dir(Probes) if name.startswith("on_"))
 """The event names of layer B."""
-

@@ -103,4 +103,3 @@ class Tasks:
     def lost(self) -> None:
         """Events were lost: any task may have returned from anything meanwhile."""
         self.epoch += 1
-

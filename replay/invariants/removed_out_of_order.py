@@ -29,7 +29,9 @@ from mmlist.replay.model.changes import ExitBegan, Left
 from mmlist.replay.model.mm import MEMBER, Mm
 
 _AFTER_EXIT = "list_del comes after exit_mmap has returned (kernel/fork.c: __mmput)"
-_AT_ZERO = "atomic_dec_and_lock and list_del are one step under mmlist_lock, before exit_mmap (2.6.9 kernel/fork.c: mmput)"
+_AT_ZERO = (
+    "atomic_dec_and_lock and list_del are one step under mmlist_lock, before exit_mmap (2.6.9 kernel/fork.c: mmput)"
+)
 _BEFORE_EXIT = frozenset({"__mmput", "exit_mmap"})
 """Probes whose fetch is older than exit_mmap's first step, whatever was lost."""
 

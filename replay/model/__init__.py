@@ -34,9 +34,7 @@ class State(Borrowing):
         grain: int = 0,
     ) -> None:
         """See Core."""
-        super().__init__(
-            profile, carries, mmlist_offset=mmlist_offset, init_mm=init_mm, shift=shift, grain=grain
-        )
+        super().__init__(profile, carries, mmlist_offset=mmlist_offset, init_mm=init_mm, shift=shift, grain=grain)
         self.pending_duplicates: dict[int, dict[int, At]] = {}
         self.early_joins: dict[int, JoinedEarly] = {}
         self.transients: dict[int, Got] = {}

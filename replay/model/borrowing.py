@@ -36,6 +36,7 @@ class Borrowing(Swapoffs):
 
     def on_task_exit(self, event: e.TaskExit) -> None:
         """The task is gone."""
+        self.task_mms.pop(event.pid, None)
         self.flags.pop(event.pid, None)
         self.borrowed.pop(event.pid, None)
         self.pending_duplicates.pop(event.pid, None)

@@ -69,6 +69,7 @@ class Core:
         self.released = 0  # replay position up to which anybody's holdings may have been released unseen
         self.differences: list[tuple[At, str]] = []
         self.gets_invisible = False
+        self.task_mms: dict[int, int] = {}
         self.broken: At | None = None  # a linked node was added again: links are no guide from here on
 
     def emit(self, change: Change) -> None:

@@ -29,6 +29,10 @@ class Holdings(Core):
         """The swapoff that the task of `at` is in."""
         return self.swapoffs.get(self.key(at))
 
+    def join_assigned(self, mm: Mm, entry: int, why: str, at: At) -> None:
+        """Carry out the join that comes with an assignment."""
+        raise NotImplementedError
+
     def drained_one(self, call: SwapoffCall, at: At) -> None:
         """A drain of `call` takes a member off."""
         raise NotImplementedError
@@ -164,6 +168,8 @@ class Holdings(Core):
         hold.count += 1
         if entry.freed_seq <= begin.seq:
             hold.since = begin.seq
+        if event.observed and not self.carries.list_explicit:
+            self.join_assigned(mm, event.entry, event.why, event.at)
         self.emit(Assigned(event.at, mm, event.entry, event.why, duplicated or not event.observed))
         if event.observed:
             self.check_unlisted(mm, event.at, "assigned", inferred=False, entry=event.entry)

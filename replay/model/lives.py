@@ -63,6 +63,7 @@ class Lives(Memberships):
 
     def on_task_mm(self, event: e.TaskMm) -> None:
         """A task has the mm: it is in use."""
+        self.task_mms[event.pid] = event.mm
         if event.mm:
             self.mm_at(event.mm, event.at).used = True
 
@@ -194,7 +195,13 @@ class Lives(Memberships):
 
     def _end(self, mm: Mm, at: At, *, implied: bool) -> None:
         fetched = mm.last_fetch is at
-        if not implied and mm.dying and mm.listed == MEMBER and not self.carries.list_explicit and not mm.seen_linked(at):
+        if (
+            not implied
+            and mm.dying
+            and mm.listed == MEMBER
+            and not self.carries.list_explicit
+            and not mm.seen_linked(at)
+        ):
             self.leave(mm, "mmput", at, observed=False)
         self.emit(Freed(at, mm, mm.users, fetched, mm.listed, mm.seen_linked(at), implied))
         self.clear_all(mm, at, "freed")

@@ -52,6 +52,24 @@ class Memberships(Holdings):
             parent.node.unknown(at.ts)
         self.join(mm, due.site, parent, due.begin, at, observed=False)
 
+    def join_assigned(self, mm: Mm, entry: int, why: str, at: At) -> None:
+        """Without list events: an mm that is off the list is linked before the pte that holds its first entry is set.
+
+        A fork's parent is the mm of the task, or the only other one that holds the entry.
+        """
+        if mm.listed != OFF or not self.profile.swap_only:
+            return
+        if why != "fork":
+            self.join(mm, "pageout", None, at, at, observed=False)
+            return
+        current = self.task_mms.get(self.key(at))
+        holders = [key for key in self.entries[entry].holders or () if key != (mm.address, mm.generation)]
+        parent = self.mms.get(current) if current is not None else None
+        if parent is None and len(holders) == 1:
+            parent = self.holders.get(holders[0])
+        parent = parent or mm.parent
+        self.join(mm, "fork", parent, at, at, observed=False, known_place=parent is not None)
+
     def on_mmlist_add(self, event: e.MmlistAdd) -> None:
         """include/linux/list.h: list_add under mmlist_lock: said outright."""
         mm = self.mm_at(event.mm, event.at)

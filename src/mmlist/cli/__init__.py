@@ -27,6 +27,9 @@ COMMANDS = {
 }
 """Name of a command -> where it lives, and its line in the group's help."""
 
+HELP = {"help_option_names": ["-h", "--help"]}
+"""Context settings of every command. Not inherited from the group: click keeps the option of the first use."""
+
 CANNOT_RUN = 2
 _INTERRUPTED = 130
 _PIPE_CLOSED = 141  # what a shell reports for a command that died of SIGPIPE
@@ -116,7 +119,7 @@ def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
     ctx.exit()
 
 
-@click.group(cls=Lazy, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Lazy, epilog=_EPILOG, context_settings=HELP)
 @click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_print_version, help="And exit.")
 @click.pass_context
 def cli(ctx: click.Context) -> None:

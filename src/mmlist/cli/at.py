@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from mmlist.cli import HELP
 from mmlist.db.read import Record, members_at_line, members_at_time, run_of
 from mmlist.replay.errors import OptionError
 
@@ -18,7 +19,7 @@ Examples:
 """
 
 
-@click.command(epilog=_EXAMPLES)
+@click.command(epilog=_EXAMPLES, context_settings=HELP)
 @click.argument("database", metavar="DB", type=click.Path(path_type=Path))
 @click.option("--line", type=click.IntRange(min=0), help="After the step of this line; 0 is before the log's first.")
 @click.option("--time", "time", metavar="T", help="After all steps up to T, written as the log does (123.456789).")

@@ -8,10 +8,11 @@ from pathlib import Path
 import click
 
 from mmlist import expectation
+from mmlist.cli import HELP
 from mmlist.replay.errors import MmlistError, OptionError
 
 
-@click.command()
+@click.command(context_settings=HELP)
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--accept", is_flag=True, help="Write what was found as the expectation, and show what changed.")
 @click.pass_context

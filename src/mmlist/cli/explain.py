@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from mmlist.cli import HELP
 from mmlist.cli.jsonlines import line as json_line
 from mmlist.cli.words import colored, line_of, place
 from mmlist.db import read
@@ -18,7 +19,7 @@ from mmlist.replay.explain import explain as explained
 _CAUSES = 8  # more are not read; in JSON all are there
 
 
-@click.command()
+@click.command(context_settings=HELP)
 @click.argument("database", metavar="DB", type=click.Path(path_type=Path))
 @click.argument("id_", metavar="[ID]", type=int, required=False)
 @click.option("--run", "run", type=int, help="Which run, where the database holds several.")

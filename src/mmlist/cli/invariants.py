@@ -6,13 +6,13 @@ import difflib
 
 import click
 
-from mmlist.cli import rows
+from mmlist.cli import HELP, rows
 from mmlist.cli.jsonlines import line as json_line
 from mmlist.replay.errors import OptionError
 from mmlist.replay.invariants import Invariant, collect
 
 
-@click.command()
+@click.command(context_settings=HELP)
 @click.argument("code", metavar="[CODE]", required=False)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def invariants(code: str | None, form: str) -> None:

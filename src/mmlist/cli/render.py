@@ -80,7 +80,7 @@ def _log(report: Report) -> Iterator[str]:
     yield count(run.events, "event")
     yield f"{report.unparsed} unparsed" if report.unparsed else "all read"
     yield f"events lost in {count(report.losses, 'place')}" if report.losses else "no loss"
-    yield f"{run.dialect}, clock {run.clock}"
+    yield f"{run.dialect or 'no dialect'}, clock {run.clock}"
 
 
 def _violations(report: Report) -> Iterator[str]:

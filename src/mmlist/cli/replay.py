@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mmlist.cli import CANNOT_RUN, render
+from mmlist.cli import CANNOT_RUN, HELP, render
 from mmlist.cli.jsonlines import line as json_line
 from mmlist.cli.progress import shown
 from mmlist.db.read import runs
@@ -29,7 +29,7 @@ def _codes(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> fro
     return frozenset(code.strip().upper() for one in given for code in one.split(",") if code.strip())
 
 
-@click.command()
+@click.command(context_settings=HELP)
 @click.argument("logs", metavar="LOG...", nargs=-1, required=True)
 @click.option(
     "-o",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from mmlist.cli import rows
+from mmlist.cli import HELP, rows
 from mmlist.db import library
 from mmlist.db.file import open_readonly
 from mmlist.db.read import pick_run
@@ -36,7 +36,7 @@ Examples:
 """
 
 
-@click.command(epilog=_EXAMPLES)
+@click.command(epilog=_EXAMPLES, context_settings=HELP)
 @click.argument("database", metavar="DB", required=False, type=click.Path(path_type=Path))
 @click.argument("query", metavar="[QUERY | NAME | -]", required=False)
 @click.option("--format", "form", type=click.Choice(list(rows.FORMATS)), default="table", show_default=True)

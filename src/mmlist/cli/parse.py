@@ -1,0 +1,105 @@
+"""`mmlist parse`: what each line of a log says, one JSON object a record."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import click
+
+from mmlist.cli import HELP
+from mmlist.replay.log import Log
+from mmlist.replay.parse import Item, Line, Parser
+from mmlist.replay.payload import fields, place
+from mmlist.replay.record import Loss, Record, Unparsed
+
+_CONTEXT = ("comm", "pid", "tgid", "cpu", "flags", "ts", "ts_unit", "event")
+_TAKEN = frozenset({"task", "loose", "pid", "tgid", "cpu", "flags", "stamp", "name", "args", "system", "text", "meta"})
+_LOST = {"buffer_started": "cpu_buffer_start"}
+_USER_FRAME = frozenset({"addr", "object"})
+
+
+@click.command(context_settings=HELP)
+@click.argument("logs", metavar="LOG...", nargs=-1, required=True)
+def parse(logs: tuple[str, ...]) -> None:
+    """Print what each line of each LOG says, one JSON object a record (- is standard input).
+
+    \b
+    Examples:
+      mmlist parse trace.txt | jq 'select(.event == "mmput") | .fields.mm'
+      trace-cmd report | mmlist parse -
+
+    Keys: file, line, kind, and with kind "event" comm, pid, tgid, cpu, flags, ts (as printed), ts_unit (s, or raw for a
+    clock without a dot), event, args, probe, fields. `fields` is there only where the print format leaves no doubt. A line
+    that cannot be read has kind "unparsed" and a reason. Bytes that are not UTF-8 are surrogate escapes (\\udcff).
+    """
+    for name in logs:
+        with Log.open(name) as log:
+            parser = Parser(log)
+            for item in parser.records():
+                shown = {"file": name, "line": item.at.line, **describe(item, parser.dialect)}
+                sys.stdout.write(json.dumps(shown) + "\n")
+
+
+def describe(item: Item, dialect: str) -> dict[str, Any]:
+    """What a parsed item says, as plain values under the keys of `mmlist parse`."""
+    if isinstance(item, Unparsed):
+        reason = {"reason": item.reason, "column": item.column, "severity": item.severity}
+        return {"kind": "unparsed", **reason, "text": _text(item.text)}
+    if isinstance(item, Loss):
+        said = {"cpu": item.cpu} if item.kind == "buffer_started" else {"cpu": item.cpu, "count": item.count}
+        return {
+            "kind": _LOST.get(item.kind, "lost"),
+            **said,
+            "form": item.kind,
+            "since": item.since,
+            "until": item.until,
+        }
+    parts = item.parts if isinstance(item, Line) else {}
+    if item.kind == "header":
+        return {"kind": "header", **_header(parts), "args": _text(item.args)}
+    if item.kind == "stack_frame":
+        said = {key: _text(value) for key, value in parts.items()}
+        return {"kind": "stack_frame", "symbol": None, **said, "user": not _USER_FRAME.isdisjoint(parts)}
+    return {"kind": item.kind, **_context(item, parts), **_payload(item, parts, dialect)}
+
+
+def _context(record: Record, parts: dict[str, bytes]) -> dict[str, Any]:
+    at, ts = record.at, record.ts_text
+    unit = None if ts is None else "s" if b"." in ts else "raw"
+    values = (_text(at.comm), at.pid, record.tgid, at.cpu, _text(record.flags), _text(ts), unit, None)
+    return dict(zip(_CONTEXT, values, strict=True))
+
+
+def _payload(record: Record, parts: dict[str, bytes], dialect: str) -> dict[str, Any]:
+    said: dict[str, Any] = {}
+    if dialect == "perf_script":
+        said["tid"] = record.at.pid
+    if record.kind == "event":
+        said["event"] = _text(parts["system"] + b":") + record.name if "system" in parts else record.name
+        probe = place(record)
+        if probe is not None:
+            said["probe"] = f"({_text(probe)})"
+        found = fields(record)
+        if found:
+            said["fields"] = {key: _text(value) for key, value in found.items()}
+    elif record.kind in ("syscall_enter", "syscall_exit"):
+        said["event"] = _text(parts["syscall"])
+        return {**said, "args": _text(parts.get("args", parts.get("result")))}
+    elif record.kind == "function":
+        said["parent"] = _text(parts.get("parent"))
+    elif record.kind == "meta":
+        said["record"] = _text(record.args.removeprefix(b"PERF_RECORD_").partition(b":")[0].partition(b" ")[0])
+    more = {key: _text(value) for key, value in parts.items() if key not in _TAKEN and key not in said}
+    return {**said, **more, "args": _text(record.args)}
+
+
+def _header(parts: dict[str, bytes]) -> dict[str, Any]:
+    numbers = {key: int(parts[key]) for key in ("cpus", "kept", "written") if key in parts}
+    buffer = {"buffer": _text(parts["buffer"].removesuffix(b": "))} if "buffer" in parts else {}
+    return {**numbers, **buffer}
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("utf-8", "surrogateescape")
