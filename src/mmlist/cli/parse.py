@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import Any
 
@@ -15,9 +16,10 @@ from mmlist.replay.payload import fields, place
 from mmlist.replay.record import Loss, Record, Unparsed
 
 _CONTEXT = ("comm", "pid", "tgid", "cpu", "flags", "ts", "ts_unit", "event")
-_TAKEN = frozenset({"task", "loose", "pid", "tgid", "cpu", "flags", "stamp", "name", "args", "system", "text", "meta"})
+_TAKEN = frozenset({"task", "pid", "tgid", "cpu", "flags", "stamp", "name", "args", "system", "text", "meta"})
 _LOST = {"buffer_started": "cpu_buffer_start"}
 _USER_FRAME = frozenset({"addr", "object"})
+_META = re.compile(rb"PERF_RECORD_([A-Z0-9_]+).*", re.DOTALL)
 
 
 @click.command(context_settings=HELP)
@@ -48,27 +50,22 @@ def describe(item: Item, dialect: str) -> dict[str, Any]:
         reason = {"reason": item.reason, "column": item.column, "severity": item.severity}
         return {"kind": "unparsed", **reason, "text": _text(item.text)}
     if isinstance(item, Loss):
-        said = {"cpu": item.cpu} if item.kind == "buffer_started" else {"cpu": item.cpu, "count": item.count}
-        return {
-            "kind": _LOST.get(item.kind, "lost"),
-            **said,
-            "form": item.kind,
-            "since": item.since,
-            "until": item.until,
-        }
+        kind = _LOST.get(item.kind, "lost")
+        span = {"since": item.since, "until": item.until}
+        return {"kind": kind, "cpu": item.cpu, "count": item.count, "form": item.kind, **span}
     parts = item.parts if isinstance(item, Line) else {}
     if item.kind == "header":
         return {"kind": "header", **_header(parts), "args": _text(item.args)}
     if item.kind == "stack_frame":
-        said = {key: _text(value) for key, value in parts.items()}
-        return {"kind": "stack_frame", "symbol": None, **said, "user": not _USER_FRAME.isdisjoint(parts)}
-    return {"kind": item.kind, **_context(item, parts), **_payload(item, parts, dialect)}
+        frame = {key: _text(value) for key, value in parts.items()}
+        return {"kind": "stack_frame", "symbol": None, **frame, "user": not _USER_FRAME.isdisjoint(parts)}
+    return {"kind": item.kind, **_context(item), **_payload(item, parts, dialect)}
 
 
-def _context(record: Record, parts: dict[str, bytes]) -> dict[str, Any]:
+def _context(record: Record) -> dict[str, Any]:
     at, ts = record.at, record.ts_text
     unit = None if ts is None else "s" if b"." in ts else "raw"
-    values = (_text(at.comm), at.pid, record.tgid, at.cpu, _text(record.flags), _text(ts), unit, None)
+    values = (_text(at.comm), at.pid, record.tgid, at.cpu, _maybe(record.flags), _maybe(ts), unit, None)
     return dict(zip(_CONTEXT, values, strict=True))
 
 
@@ -77,7 +74,7 @@ def _payload(record: Record, parts: dict[str, bytes], dialect: str) -> dict[str,
     if dialect == "perf_script":
         said["tid"] = record.at.pid
     if record.kind == "event":
-        said["event"] = _text(parts["system"] + b":") + record.name if "system" in parts else record.name
+        said["event"] = f"{_text(parts['system'])}:{record.name}" if "system" in parts else record.name
         probe = place(record)
         if probe is not None:
             said["probe"] = f"({_text(probe)})"
@@ -85,21 +82,25 @@ def _payload(record: Record, parts: dict[str, bytes], dialect: str) -> dict[str,
         if found:
             said["fields"] = {key: _text(value) for key, value in found.items()}
     elif record.kind in ("syscall_enter", "syscall_exit"):
-        said["event"] = _text(parts["syscall"])
-        return {**said, "args": _text(parts.get("args", parts.get("result")))}
+        return {**said, "event": _text(parts["syscall"]), "args": _maybe(parts.get("args", parts.get("result")))}
     elif record.kind == "function":
-        said["parent"] = _text(parts.get("parent"))
+        said["parent"] = _maybe(parts.get("parent"))
     elif record.kind == "meta":
-        said["record"] = _text(record.args.removeprefix(b"PERF_RECORD_").partition(b":")[0].partition(b" ")[0])
+        said["record"] = _text(_META.sub(rb"\1", record.args))
     more = {key: _text(value) for key, value in parts.items() if key not in _TAKEN and key not in said}
     return {**said, **more, "args": _text(record.args)}
 
 
 def _header(parts: dict[str, bytes]) -> dict[str, Any]:
-    numbers = {key: int(parts[key]) for key in ("cpus", "kept", "written") if key in parts}
-    buffer = {"buffer": _text(parts["buffer"].removesuffix(b": "))} if "buffer" in parts else {}
-    return {**numbers, **buffer}
+    numbers: dict[str, Any] = {key: int(parts[key]) for key in ("cpus", "kept", "written") if key in parts}
+    if "buffer" in parts:
+        numbers["buffer"] = _text(parts["buffer"].removesuffix(b": "))
+    return numbers
 
 
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode("utf-8", "surrogateescape")
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "surrogateescape")
+
+
+def _maybe(value: bytes | None) -> str | None:
+    return None if value is None else _text(value)
