@@ -1,0 +1,1 @@
+"""From a log to its history: records, events, the model, the invariants, the facts."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Sequence
 
 from mmlist import grammars
@@ -40,16 +41,23 @@ def dialect(name: str) -> Dialect:
     return Dialect(name)
 
 
-def tell(lines: Sequence[bytes]) -> Dialect | None:
+def tell(lines: Sequence[bytes], *, apart_from: Dialect | None = None) -> Dialect | None:
     """The dialect that reads most of `lines`, None if none reads any.
 
-    Lines as printed count before re-indented ones.
+    Lines as printed count before re-indented ones, which do not count where another dialect than `apart_from` is sought.
     """
     best: tuple[int, int] = (0, 0)
     found: Dialect | None = None
     for candidate in map(dialect, DIALECTS):
-        printed = sum(1 for line in lines if candidate.line.fullmatch(line))
-        moved = 0 if printed else sum(1 for line in lines if candidate.reindented.fullmatch(line))
+        if candidate is apart_from:
+            continue
+        printed = sum(1 for line in lines if _fits(candidate.line.fullmatch(line)))
+        moved = 0 if printed or apart_from else sum(1 for line in lines if candidate.reindented.fullmatch(line))
         if (printed, moved) > best:
             best, found = (printed, moved), candidate
     return found
+
+
+def _fits(read: re.Match[bytes] | None) -> bool:
+    """Whether a line was read, and its payload does not begin with the padding of another dialect."""
+    return read is not None and not (read["args"] or b"").startswith(b"  ")

@@ -229,7 +229,7 @@ class Parser:
             self._take(number, offset, grammars.parts(moved), number)
         elif self._goes_on(number, text):
             self.ledger.continuation += 1
-        elif not self._other_dialect(block, m.start()):
+        elif not self._other_dialect(block, number, m.start()):
             self._unparsed(number, offset, text, cut or (not block.ended and m.end() == len(block.data)))
 
     def _split(self, block: Block, number: int, start: int) -> bool:
@@ -398,13 +398,19 @@ class Parser:
             raise InputError(message, file=self._log.name, line=number, column=column, text=shown, expected=expected)
         self._dialect, self.dialect = found, found.name
 
-    def _other_dialect(self, block: Block, start: int) -> bool:
-        """Whether another dialect reads this line and more of what follows; if so it is the dialect from here on."""
+    def _other_dialect(self, block: Block, number: int, start: int) -> bool:
+        """Whether another dialect reads this line; if it reads more of what follows too, it is the dialect from here on."""
+        assert self._dialect is not None
         lines = [self._text(raw) for raw in block.data[start : start + 16384].split(b"\n")[:_SAMPLE]]
-        found = tell(lines)
-        if found is None or found is self._dialect or found.line.fullmatch(lines[0]) is None:
+        found = tell(lines[:1], apart_from=self._dialect)
+        if found is None:
             return False
-        self._dialect, self.dialect = found, found.name
+        if tell(lines[1:]) is not found:
+            read = found.line.fullmatch(lines[0])
+            assert read is not None
+            self._take(number, block.offset + start, grammars.parts(read), number)
+        else:
+            self._dialect, self.dialect = found, found.name
         return True
 
     def _notes_only(self, block: Block, line: int) -> tuple[int, int]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from history_language import EXPLICIT, Story
+
 from mmlist.replay.model import Carries
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from mmlist.replay import events as e
 from mmlist.replay.invariants import collect
 

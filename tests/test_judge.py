@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from history_language import EXPLICIT
+from msgspec.structs import replace
+
 from mmlist.replay import events as e
 from mmlist.replay.judge import Judge
 from mmlist.replay.record import At
-from msgspec.structs import replace
 
 
 def lost(told, since: int | None = None):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from history_language import EXPLICIT, Story, address, letter
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
 from mmlist.replay import events as e
 from mmlist.replay.model import Carries
-
-from history_language import EXPLICIT, Story, address, letter
 
 NAMES = "abcdef"
 ENTRIES = range(1, 7)

@@ -193,7 +193,8 @@ def test_cut_gzip_keeps_what_was_read_and_says_so(tmp_path: Path) -> None:
 
 
 def test_comm_with_newlines_is_one_record(tmp_path: Path) -> None:
-    text = b"            nl\nx-145     [001] ...1.     8.345935: task_rename: pid=145 oldcomm=mmwork newcomm=nl\nx oom_score_adj=0\n"
+    head = b"            nl\nx-145     [001] ...1.     8.345935: "
+    text = head + b"task_rename: pid=145 oldcomm=mmwork newcomm=nl\nx oom_score_adj=0\n"
     items, parser = read(tmp_path, event("1.0") + text + event("9.0", cpu=1), MMPUT | {"task_rename"})
     rename = records(items)[1]
     assert (rename.at.comm, rename.at.line, rename.last_line, rename.at.pid) == (b"nl\nx", 2, 4, 145)
@@ -275,11 +276,19 @@ def test_offsets_are_where_lines_begin(tmp_path: Path) -> None:
 # --- dialects ------------------------------------------------------------------------------------------------------------
 
 
-def test_dialect_changes_in_the_middle(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("first", "second"), [(2, 5), (5, 2), (1, 1)])
+def test_dialect_changes_in_the_middle(tmp_path: Path, first: int, second: int) -> None:
     perf = b"              cp   301 [001]    90.461062:                 mmlist:mmput: (ffffffff8109da60) mm=0x1\n"
-    items, parser = read(tmp_path, event("1.0") + event("2.0") + perf * 3, MMPUT)
-    assert [record.at.cpu for record in records(items)] == [0, 0, 1, 1, 1]
-    assert (parser.dialect, unparsed(items)) == ("perf_script", [])
+    items, parser = read(tmp_path, event("1.0") * first + perf * second, MMPUT)
+    assert [record.at.cpu for record in records(items)] == [0] * first + [1] * second
+    assert (len(items), parser.ledger.unparsed) == (first + second, 0)
+
+
+def test_trace_cmd_log_stays_one_after_a_line_of_tracefs(tmp_path: Path) -> None:
+    padded = event("1.0", "mmput:                (ffffffff8109da60) mm=0x1")
+    items, parser = read(tmp_path, padded * 3 + event("2.0") + padded.replace(b"1.0", b"3.0") * 3, MMPUT)
+    assert {record.args[:1] for record in records(items)} == {b"("}
+    assert (len(items), parser.dialect) == (7, "trace_cmd")
 
 
 def test_unknown_dialect_says_where_and_what(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ Handler = Callable[[At, dict[str, bytes], list[e.Event]], None]
 def is_explicit(record: Record) -> bool:
     """Whether `record` is an event of layer A."""
     name = record.name
-    return name in EXPLICIT_ONLY or (name not in PROBE_ONLY and not record.args.startswith(b"("))
+    return name in EXPLICIT_ONLY or (name not in PROBE_ONLY and not record.args.lstrip(b" ").startswith(b"("))
 
 
 class Binder:
@@ -67,10 +67,7 @@ class Binder:
         """The events that `record` is; none if it says nothing to the model."""
         out: list[e.Event] = []
         name = record.name
-        if is_explicit(record):
-            handler = self._explicit.get(name)
-        else:
-            handler = self._probes.get(name)
+        handler = (self._explicit if is_explicit(record) else self._probes).get(name)
         self._before(record.at, name)
         if handler is not None:
             handler(record.at, fields(record), out)

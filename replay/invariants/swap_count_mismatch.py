@@ -35,9 +35,8 @@ def check(change: Counted | Assigned, state: State) -> Iterator[Finding]:
     if change.what == "usage":
         if change.usage == UNDERFLOW:
             yield _underflow(change)
-    elif change.before == 0 and change.entry is not None and change.state is not None:
-        if change.what == "free" or change.state.cached is False:
-            yield _unused(change)
+    elif change.before == 0 and change.state is not None and (change.what == "free" or change.state.cached is False):
+        yield _unused(change)
 
 
 def _copied(change: Assigned) -> Finding:

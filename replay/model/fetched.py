@@ -331,10 +331,9 @@ class Observed(Lives):
 
     def _stale(self, history: list[tuple[Node | None, int | None]], seen: Node, at: At) -> bool:
         """Whether `seen` stood there until a moment that the clock does not set before `at`."""
-        for value, until in history:
-            if value is seen and (until is None or at.ts is None or at.ts <= until + self.grain):
-                return True
-        return False
+        return any(
+            value is seen and (until is None or at.ts is None or at.ts <= until + self.grain) for value, until in history
+        )
 
     def _under_way(self, expected: Node, seen: Node, at: At) -> bool:
         """Carry out a removal of `expected` or a join of `seen` that may have come already; whether there was one."""
