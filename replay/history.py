@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from mmlist.replay import facts as f
 from mmlist.replay.bind import NAMES, Binder
 from mmlist.replay.errors import OptionError
-from mmlist.replay.events import Event, Lost, Swapoff
+from mmlist.replay.events import Event, Lost, Swapoff, TaskExit
 from mmlist.replay.invariants import Invariant, collect
 from mmlist.replay.judge import Judge
 from mmlist.replay.log import Log
@@ -177,17 +177,20 @@ class History:
         """All facts, the run last."""
         self.parser = Parser(self.log, NAMES)
         last: At | None = None
+        state = self.state
         for item in ordered(self.parser.records()):
             if isinstance(item, Record):
                 last = item.at
-                yield from self._record(item)
+                self._record(item)
+                if state.facts:
+                    yield from self._drain()
             elif isinstance(item, Loss):
                 yield from self._loss(item)
             else:
                 yield _unparsed(item)
         self._not_carried()
-        self.judge.judge(self.state.finish(last))
-        self.state.close()
+        self.judge.judge(state.finish(last))
+        state.close()
         yield from self._drain()
         yield from self.tasks.values()
         yield from self._violations()
@@ -195,35 +198,36 @@ class History:
         yield from self._statistics()
         yield self._run()
 
-    def _record(self, record: Record) -> Iterator[f.Fact]:
-        at = record.at
+    def _record(self, record: Record) -> None:
+        """Step on a record; what becomes a fact by it is put with the state's."""
+        at, state = record.at, self.state
         self.seq = at.seq
         self.names.add(record.name)
-        if at.seq != at.line:
-            yield f.Reordered(at.line, at.seq)
-        self._task(at)
         self.events += 1
+        if at.seq != at.line:
+            state.facts.append(f.Reordered(at.line, at.seq))
+        if at.pid is not None:
+            self._task(at.pid, at)
         kept: c.Change | None = None
-        bound: Event | None = None
-        for event in self.binder.bind(record):
-            bound = bound or event
-            changes = self.state.step(event)
+        events = self.binder.bind(record)
+        for event in events:
+            changes = state.step(event)
             if changes:
                 self.judge.judge(changes)
-                kept = next((change for change in changes if isinstance(change, _KEPT) and change.at is at), kept)
+                for change in changes:
+                    if isinstance(change, _KEPT) and change.at is at:
+                        kept = change
             elif isinstance(event, Swapoff):
                 kept = c.Saw(at, "swapoff")
-        if self.state.facts:
-            yield from self._drain()
+            elif isinstance(event, TaskExit) and (span := self.tasks.get(event.pid)) is not None:
+                span.exit_line = at.line
         if kept is not None or self.options.all_events:
-            yield _event_row(record, kept, bound)
+            state.facts.append(_event_row(record, kept, events[0] if events else None))
 
-    def _task(self, at: At) -> None:
-        if at.pid is None:
-            return
-        span = self.tasks.get(at.pid)
+    def _task(self, pid: int, at: At) -> None:
+        span = self.tasks.get(pid)
         if span is None:
-            self.tasks[at.pid] = f.TaskSpan(at.pid, at.comm, at.line)
+            self.tasks[pid] = f.TaskSpan(pid, at.comm, at.line)
         else:
             span.comm = at.comm
 
