@@ -58,6 +58,15 @@ def tell(lines: Sequence[bytes], *, apart_from: Dialect | None = None) -> Dialec
     return found
 
 
+def explain(name: str, text: bytes, *, reason: bool = True) -> tuple[int, str]:
+    """Where (column, 1-based) and why the dialect `name` refuses a line: Lark's own words."""
+    try:
+        grammars.load(name).parse(text)
+    except grammars.Refused as refused:
+        return refused.column, f"expected {refused.expected}" if reason else refused.expected
+    return 1, "expected context columns of one event" if reason else "one event"
+
+
 def _fits(read: re.Match[bytes] | None) -> bool:
     """Whether a line was read, and its payload does not begin with the padding of another dialect."""
     return read is not None and not (read["args"] or b"").startswith(b"  ")

@@ -89,9 +89,11 @@ class History:
         self.binder = Binder(
             found.names,
             init_mm=found.init_mm,
-            holdings_explicit=found.carries.holdings_explicit,
+            assigns_explicit=found.carries.assigns_explicit,
+            clears_explicit=found.carries.clears_explicit,
             unuse_clears=found.carries.unuse_clears,
             aio_names=found.aio_names,
+            distrusted=frozenset(found.distrusted),
         )
         self.checked = [self._status(invariant) for invariant in self.invariants]
         active = [i for i, status in zip(self.invariants, self.checked, strict=True) if status.status == "checked"]
@@ -163,7 +165,9 @@ class History:
     def _not_carried(self) -> None:
         """The log has ended: what it was only thought to carry, from its text, it does not."""
         self.survey.names = frozenset(
-            name for name in self.survey.names if name in self.names or name.startswith("fetched:")
+            name
+            for name in self.survey.names
+            if name.removeprefix("explicit:") in self.names or name.startswith("fetched:")
         )
         if self.state.last_inuse is not None:
             self.survey.names |= {"fetched:inuse"}
@@ -190,6 +194,7 @@ class History:
                 yield _unparsed(item)
         self._not_carried()
         self.judge.judge(state.finish(last))
+        self.judge.finish()
         state.close()
         yield from self._drain()
         yield from self.tasks.values()
@@ -260,6 +265,8 @@ class History:
         for name in ("header", "ours", "continuation", "loss", "blank", "unparsed"):
             yield f.Statistic(name, getattr(ledger, name), "lines")
         yield f.Statistic("other", ledger.other.total(), "lines of other events")
+        for name, why in self.survey.distrusted.items():
+            yield f.Statistic(f"distrusted {name}", 1, why)
         for (at, what), index in zip(self.state.differences, range(1000), strict=False):
             yield f.Statistic(f"difference {index + 1}", at.line, what)
 

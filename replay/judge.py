@@ -43,6 +43,7 @@ class Judge:
         self._rows: dict[tuple[str, int, int, int, str], Violation] = {}
         self._spans: dict[int, _Span] = {}
         self._latest: dict[Key, int] = {}
+        self._on_releases: set[int] = set()
 
     def judge(self, changes: list[Change]) -> None:
         """Ask every invariant that listens to one of `changes`."""
@@ -93,7 +94,19 @@ class Judge:
         self._latest[invariant.code, -1, -1] = violation.id
         self._span(violation.id, finding)
 
+    def finish(self) -> None:
+        """The log has ended. If it showed that releases go unseen in it, what rested on seeing them all is undecided."""
+        if self._state.unseen_release is None:
+            return
+        line = self._state.unseen_release.line
+        for violation in self.violations:
+            if violation.id in self._on_releases and violation.certainty != "undecided":
+                violation.certainty = "undecided"
+                violation.reason = f"releases of entries go unseen in this log: an mm ended at line {line} holding some"
+
     def _span(self, id_: int, finding: Finding) -> None:
+        if finding.rests_on_releases:
+            self._on_releases.add(id_)
         if finding.absence:
             self._spans[id_] = _Span(None if finding.since is None else finding.since.ts, finding.at.ts)
         else:

@@ -29,6 +29,7 @@ LONGEST = 1024 * 1024
 _KEPT = 1024
 _HEAD = 4096
 _DAMAGE = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
+_CONTROLS = bytes(set(range(0x20)) - set(b"\t\n\r"))
 _NUL_RUN = re.compile(rb"\0{16,}")
 _WRONG = (
     (b"\x7fELF", "is a program (ELF)", "the text of a trace"),
@@ -199,9 +200,9 @@ class Log:
         for magic, what, expected in _WRONG:
             if head.startswith(magic):
                 raise InputError(what, file=self.name, expected=expected)
-        # A hole in a sparse copy is a run of NULs; NULs here and there are no text.
+        # A hole in a sparse copy is a run of NULs; NULs and other controls here and there are no text.
         dense = _NUL_RUN.sub(b"", head[:_HEAD])
-        if dense.count(b"\0") > len(dense) // 50:
+        if dense.count(b"\0") > len(dense) // 50 or len(dense.translate(None, _CONTROLS)) < len(dense) * 19 // 20:
             raise InputError("is a binary file", file=self.name, expected="the text of a trace")
         return head.count(b"\r\n") * 2 > head.count(b"\n")
 

@@ -18,7 +18,7 @@ import msgspec
 from mmlist import grammars
 from mmlist.replay import payload
 from mmlist.replay.clock import SCALE, Clock, Held, Suspect, moment
-from mmlist.replay.dialect import Dialect, tell
+from mmlist.replay.dialect import Dialect, explain, tell
 from mmlist.replay.errors import InputError
 from mmlist.replay.ledger import Ledger
 from mmlist.replay.log import Block, Log
@@ -422,15 +422,6 @@ class Parser:
                 self.ledger.blank += 1
             offset += len(raw) + 1
         return line, len(block.data)
-
-
-def explain(name: str, text: bytes, *, reason: bool = True) -> tuple[int, str]:
-    """Where (column, 1-based) and why the dialect `name` refuses a line: Lark's own words."""
-    try:
-        grammars.load(name).parse(text)
-    except grammars.Refused as refused:
-        return refused.column, f"expected {refused.expected}" if reason else refused.expected
-    return 1, "expected context columns of one event" if reason else "one event"
 
 
 def _forged(at: At, text: bytes) -> Unparsed:

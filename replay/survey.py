@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from mmlist.replay.bind import NAMES, is_explicit
+from mmlist.replay.bind import NAMES, TRACEPOINTS, is_explicit
 from mmlist.replay.bind.values import Fields, is_mm, number
 from mmlist.replay.errors import OptionError
 from mmlist.replay.log import Block
@@ -45,11 +45,31 @@ _NAME = re.compile(rb": ?([a-z_0-9]+): ")
 _ALWAYS = frozenset({"mm_init_ret", "mmlist_add", "swap_clear", "swapon", "swapoff", "swapoff_ret", "task_flags"})
 """Names whose every record counts."""
 
+_USERS: dict[str, tuple[int, int | None]] = {
+    "mm_init_ret": (1, 1),
+    "mmput": (1, None),
+    "mmput_async": (1, None),
+    "get_task_mm_ret": (1, None),
+    "__mmput": (0, 0),
+    "__mmput_begin": (0, 0),
+    "exit_mmap": (0, 0),
+    "__mmput_end": (0, 0),
+    "__mmdrop": (0, 1),
+}
+"""What mm_users is at a probe in a right kernel: least and most."""
+
+_DOUBTS = 3
+"""So many lines of one probe, and most of its lines, must not fit before a field is distrusted: a bug shows on few."""
+
 _FETCHES = frozenset({"users", "count", "next", "prev", "head", "tail", "inuse0"})
 
 
 class Survey(msgspec.Struct):
-    """What was found. `names`: events carried, and `fetched:FIELD` for what probes fetched. Offsets in bytes."""
+    """What was found. Offsets in bytes.
+
+    `names`: events carried, `explicit:NAME` for those of layer A, `fetched:FIELD` for what probes fetched. `distrusted`:
+    fields that cannot be what their name says, with the lines that show it, in words.
+    """
 
     names: frozenset[str] = frozenset()
     carries: Carries = msgspec.field(default_factory=Carries)
@@ -63,6 +83,7 @@ class Survey(msgspec.Struct):
     release: str | None = None
     clock: str | None = None
     aio_names: bool = False
+    distrusted: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class _Votes:
@@ -71,7 +92,9 @@ class _Votes:
     def __init__(self) -> None:
         self.names: Counter[str] = Counter()
         self.explicit: set[str] = set()
+        self.probes: set[str] = set()
         self.fetched: set[str] = set()
+        self.users: dict[str, list[int]] = {}
         self.offsets: Counter[int] = Counter()
         self.heads: Counter[int] = Counter()
         self.lone: Counter[int] = Counter()
@@ -90,13 +113,18 @@ class _Votes:
         if seen >= _ENOUGH and name not in _ALWAYS:
             return
         first = not seen
-        if is_explicit(record) and name not in self.explicit:
-            self.explicit.add(name)
-            first = True
+        if is_explicit(record):
+            if name not in self.explicit:
+                self.explicit.add(name)
+                first = True
+        elif name not in TRACEPOINTS:
+            self.probes.add(name)
         f = fields(record)
         if first or len(self.fetched) < len(_FETCHES):
             self.fetched.update(_FETCHES.intersection(f))
         self._addresses(name, f)
+        if "users" in f and name in _USERS and not is_explicit(record):
+            self._users(name, f)
         if "nr" in f and name in ("mmget", "mmput", "exec_mmap", "mmlist_add", "mmlist_del"):
             self.nr += 1
         if name == "task_flags" and (number(f.get("flags", b"0")) or 0) & PF_BORROWED_MM:
@@ -105,6 +133,14 @@ class _Votes:
             self.unuse_clears = True
         if "entry" in f and (entry := number(f["entry"])) is not None and entry < 1 << 63:
             self.entry_max = max(self.entry_max, entry)
+
+    def _users(self, name: str, f: Fields) -> None:
+        """Whether `users` is what mm_users can be there: an offset written for another kernel fetches something else."""
+        mm, users = number(f.get("mm", b"")), number(f["users"])
+        if mm is not None and is_mm(mm) and users is not None:
+            low, high = _USERS[name]
+            fits = low <= users and (high is None or users <= high)
+            self.users.setdefault(name, [0, 0])[fits] += 1
 
     def _addresses(self, name: str, f: Fields) -> None:
         mm = number(f["mm"]) if "mm" in f else None
@@ -154,7 +190,14 @@ def survey(
     _decide_offset(found, votes, mmlist_offset)
     _decide_init_mm(found, votes, init_mm)
     found.aio_names = found.profile.name != "modern"
-    found.names = frozenset(votes.names) | {f"fetched:{_plain(name)}" for name in votes.fetched}
+    for name, (wrong, right) in votes.users.items():
+        if wrong >= _DOUBTS and wrong > right:
+            found.distrusted["users"] = (
+                f"{wrong} of {wrong + right} lines of {name} fetch a users that mm_users cannot be"
+            )
+    found.names = frozenset(votes.names)
+    found.names |= {f"explicit:{name}" for name in votes.explicit}
+    found.names |= {f"fetched:{_plain(name)}" for name in votes.fetched - set(found.distrusted)}
     if found.mmlist_offset is None:
         found.names -= {"fetched:next"}
     found.carries = _carries(votes, text_names)
@@ -171,24 +214,38 @@ def _carries(votes: _Votes, text_names: frozenset[str]) -> Carries:
     def has(*any_of: str) -> bool:
         return not names.isdisjoint(any_of)
 
-    holdings = bool(explicit & {"swap_assign", "swap_clear"})
+    pure = not votes.probes  # a log of layer A alone says both of a pair, if it says one
+
+    def says(name: str, pair: str) -> bool:
+        return name in explicit or (pure and pair in explicit)
+
+    clears = says("swap_clear", "swap_assign")
     duplicates = has("swap_duplicate", "folio_dup_swap", "swap_dup_entry_direct")
-    listed = bool(explicit & {"mmlist_add", "mmlist_del"})
+    joins = says("mmlist_add", "mmlist_del")
     faults = has("swap_free", "swap_free_nr", "__swap_entry_free_ret", "folio_put_swap")
     zaps = has(
         "free_swap_and_cache", "free_swap_and_cache_nr", "__swap_entry_free_ret", "swap_put_entries_direct"
     ) or "swap_free" in explicit  # fmt: skip
     return Carries(
-        list_explicit=listed,
-        holdings_explicit=holdings,
-        unuse_clears=votes.unuse_clears
-        or (holdings and not (names | text_names) & {"unuse_pte_range", "unuse_mm", "shmem_unuse"}),
+        joins_explicit=joins,
+        leaves_explicit=says("mmlist_del", "mmlist_add"),
+        assigns_explicit=says("swap_assign", "swap_clear"),
+        clears_explicit=clears,
+        unuse_clears=votes.unuse_clears or (clears and pure),
+        unuse_visible=votes.unuse_clears
+        or (clears and pure)
+        or not (names | text_names).isdisjoint(("unuse_pte_range", "unuse_mm")),
         drain_explicit="mmlist_drain" in explicit,
-        joins_visible=listed
-        or holdings
+        joins_visible=joins
+        or "swap_assign" in explicit
         or (duplicates and has("try_to_unmap_one") and has("copy_page_range", "dup_mmap")),
-        releases_visible=holdings or (faults and zaps),
+        releases_visible=clears or (faults and zaps and not pure),
         duplicates_visible=duplicates,
+        counts_visible=duplicates and faults and zaps,
+        swapons_visible=has("swapon_ret"),
+        swapoffs_visible={"swapoff", "swapoff_ret"} <= names | text_names,
+        allocs_visible=has("swap_alloc", "folio_alloc_swap_ret", "get_swap_page_ret"),
+        exit_visible=has("exit_mmap"),
         exit_ret="exit_mmap_ret" in names,
         final_put=has("__mmput", "__mmput_begin") or "mmput" in explicit,
         births=has("mm_init", "mm_init_ret"),

@@ -10,13 +10,21 @@ from mmlist.replay.model import PROFILES, Carries, State
 from mmlist.replay.record import At
 
 EXPLICIT = Carries(
-    list_explicit=True,
-    holdings_explicit=True,
+    joins_explicit=True,
+    leaves_explicit=True,
+    assigns_explicit=True,
+    clears_explicit=True,
     unuse_clears=True,
     drain_explicit=True,
     joins_visible=True,
     releases_visible=True,
     duplicates_visible=True,
+    counts_visible=True,
+    unuse_visible=True,
+    allocs_visible=True,
+    swapons_visible=True,
+    swapoffs_visible=True,
+    exit_visible=True,
     exit_ret=True,
     final_put=True,
     births=True,

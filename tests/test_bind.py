@@ -11,7 +11,7 @@ MM, CHILD = 0xFFFF888001000000, 0xFFFF888001002000
 RETURNS = frozenset(
     {
         "swap_duplicate_ret", "try_to_unmap_one_ret", "copy_page_range_ret", "dup_mmap_ret", "unuse_pte_range_ret",
-        "get_task_mm_ret", "mm_access_ret", "mm_init_ret", "__mmput_ret", "dup_mmap", "copy_page_range", "swap_duplicate",
+        "get_task_mm_ret", "mm_access_ret", "mm_init_ret", "__mmput_ret", "__mmput", "dup_mmap", "copy_page_range", "swap_duplicate",
     }
 )  # fmt: skip
 
@@ -89,7 +89,7 @@ def test_a_swap_free_inside_the_bracket_undoes_its_duplicate():
 
 
 def test_explicit_assignments_are_the_only_ones_where_the_log_has_them():
-    told = Told(holdings_explicit=True)
+    told = Told(assigns_explicit=True, clears_explicit=True)
     events = told(f"""try_to_unmap_one (t+0x0/0x1) {A}
         swap_duplicate (s+0x0/0x1) entry=0x7
         swap_duplicate_ret (t+0x1/0x2 <- s) ret=0

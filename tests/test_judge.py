@@ -67,7 +67,7 @@ def test_a_dialect_that_is_silent_about_loss_proves_nothing_by_absence(story):
 
 
 def test_steps_that_are_no_events_of_their_own_are_only_likely(story):
-    carries = replace(EXPLICIT, list_explicit=False)
+    carries = replace(EXPLICIT, joins_explicit=False, leaves_explicit=False)
     told = story("swapon 0; exec a", carries=carries)
     at = told.at()
     told.step(e.SwapAssign(at, 0x1000, 1, "unmap"))

@@ -10,10 +10,17 @@ from mmlist.replay.model.mm import APART, OFF, REMOVED, UNKNOWN
 from mmlist.replay.model.mmlist import Mmlist, Node, rank_between
 
 IMPLICIT = Carries(
-    holdings_explicit=True,
+    assigns_explicit=True,
+    clears_explicit=True,
     joins_visible=True,
     releases_visible=True,
     duplicates_visible=True,
+    counts_visible=True,
+    unuse_visible=True,
+    allocs_visible=True,
+    swapons_visible=True,
+    swapoffs_visible=True,
+    exit_visible=True,
     exit_ret=True,
     births=True,
     frees=True,

@@ -85,9 +85,9 @@ def test_the_only_after_that_is_no_mm_is_init_mm():
 
 def test_what_the_log_carries():
     stock = look(f"{NEW}\ntry_to_unmap_one (t) mm=0x1\ncopy_page_range (c) dst=0x1 src=0x2\nswap_duplicate (s) entry=1")
-    assert stock.carries.joins_visible and not stock.carries.list_explicit and not stock.carries.releases_visible
+    assert stock.carries.joins_visible and not stock.carries.joins_explicit and not stock.carries.releases_visible
     hooks = look("mmlist_del (hook) mm=0x1000 why=1\nswap_clear (hook) mm=0x1000 entry=1 why=1")
-    assert hooks.carries.list_explicit and hooks.carries.holdings_explicit and not hooks.carries.gets_explicit
+    assert hooks.carries.joins_explicit and hooks.carries.clears_explicit and not hooks.carries.gets_explicit
 
 
 def test_the_capture_header_is_json():

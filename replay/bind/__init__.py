@@ -29,6 +29,9 @@ STATIC = frozenset(
 )
 """Names that the log may carry beside these and that say nothing to the model."""
 
+TRACEPOINTS = frozenset({"task_newtask", "sched_process_exit", "sched_process_free"})
+"""Names of layer B that are the kernel's own tracepoints: any log may carry them."""
+
 NAMES = _explicit.NAMES | _probes.NAMES
 """The names of all events that the model may hear of: what the parser is asked for."""
 
@@ -49,15 +52,23 @@ class Binder:
         names: frozenset[str],
         *,
         init_mm: int | None = None,
-        holdings_explicit: bool = False,
+        assigns_explicit: bool = False,
+        clears_explicit: bool = False,
         unuse_clears: bool = False,
         aio_names: bool = False,
+        distrusted: frozenset[str] = frozenset(),
     ) -> None:
-        """`names`: the events that the log carries; `init_mm` its address; the rest as in Explicit and EntryProbes."""
+        """`names`: the events that the log carries; `init_mm` its address; `distrusted`: fields of probes to be ignored.
+
+        The rest as in Explicit and EntryProbes.
+        """
         reader = Reader(init_mm)
+        probe_reader = Reader(init_mm, distrusted)
         tasks = Tasks()
         explicit = Explicit(reader, tasks, aio_names=aio_names)
-        probes = Probes(reader, tasks, names, holdings_explicit=holdings_explicit, unuse_clears=unuse_clears)
+        probes = Probes(
+            probe_reader, tasks, names, assigns=assigns_explicit, clears=clears_explicit, unuse_clears=unuse_clears
+        )
         self._tasks = tasks
         self._before = probes.before
         self._explicit: dict[str, Handler] = {n: getattr(explicit, "on_" + n) for n in _explicit.NAMES}

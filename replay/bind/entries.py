@@ -33,16 +33,17 @@ class EntryProbes:
     """The handlers for swap entries, and what all handlers of layer B share: opening and closing brackets."""
 
     def __init__(
-        self, reader: Reader, tasks: Tasks, names: frozenset[str], *, holdings_explicit: bool, unuse_clears: bool
+        self, reader: Reader, tasks: Tasks, names: frozenset[str], *, assigns: bool, clears: bool, unuse_clears: bool
     ) -> None:
-        """`names`: the events the log carries. `holdings_explicit`: it has swap_assign or swap_clear.
+        """`names`: the events the log carries. `assigns`, `clears`: its swap_assign, its swap_clear say who holds what.
 
         `unuse_clears`: its swap_clear names what swapoff releases, too.
         """
         self.reader = reader
         self.tasks = tasks
         self.names = names
-        self.holdings_explicit = holdings_explicit
+        self.assigns = assigns
+        self.clears = clears
         self.unuse_clears = unuse_clears
         self.returns_duplicate = "swap_duplicate_ret" in names
 
@@ -118,7 +119,7 @@ class EntryProbes:
         assert bracket.mm is not None
         site, after = ("fork", bracket.src or INIT_MM) if why == "fork" else ("pageout", INIT_MM)
         out.append(e.JoinDue(at, bracket.mm, site, after, bracket.duplicates[0].at, over=True))
-        if self.holdings_explicit:
+        if self.assigns:
             return
         for duplicate in bracket.duplicates:
             for entry in range(duplicate.entry, duplicate.entry + duplicate.nr):
@@ -199,7 +200,7 @@ class EntryProbes:
         out.append(e.SwapFree(at, entry, nr))
         mm, why = self._owner(task, why)
         task.pending_free = (entry, mm)
-        if self._undone(task, entry) or self.holdings_explicit:
+        if self._undone(task, entry) or self.clears:
             return
         for one in range(entry, entry + nr):
             out.append(e.SwapClear(at, mm, one, why, observed=False))
@@ -235,7 +236,7 @@ class EntryProbes:
             out.append(e.SwapUsage(at, usage, None, mm))
         if mm is not None and not self.unuse_clears:
             out.append(e.SwapRelease(at, mm, usage))
-        elif mm is None and not self.holdings_explicit:
+        elif mm is None and not self.clears:
             out.append(e.SwapRelease(at, None, usage))
 
     # --- slots -------------------------------------------------------------------------------------------------------

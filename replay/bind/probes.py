@@ -82,23 +82,25 @@ class Probes(EntryProbes):
         mm = self.reader.mm(f)
         if mm:
             self.reader.fetched(at, f, mm, "mmput", out)
-            out.append(e.Mmput(at, mm, field(f, "users")))
+            out.append(e.Mmput(at, mm, self.reader.users(f)))
 
     on_mmput_async = on_mmput
 
     def on___mmput(self, at: At, f: Fields, out: list[e.Event]) -> None:
-        """__mmput(mm), or uprobe_clear_state, its first call, where it can't be probed (`__mmput_begin`)."""
+        """__mmput(mm): mm_users is 0."""
         mm = self.reader.mm(f)
         if not mm:
             return
         self.reader.fetched(at, f, mm, "__mmput", out)
-        outer = self.tasks.of(at).find("__mmput")
-        if outer is not None and outer.mm == mm:
-            return
         out.append(e.FinalPut(at, mm))
         self.open(at, "__mmput", mm=mm)
 
-    on___mmput_begin = on___mmput
+    def on___mmput_begin(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """uprobe_clear_state(mm), the first call of __mmput: the same step where __mmput shows, too."""
+        if "__mmput" not in self.names:
+            self.on___mmput(at, f, out)
+        else:
+            self.reader.fetched(at, f, self.reader.mm(f), "__mmput", out)
 
     def on_exit_mmap(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """exit_mmap(mm)"""

@@ -51,9 +51,14 @@ def is_mm(address: int | None) -> bool:
 class Reader:
     """Reads what hangs on the addresses of one log: it knows which address init_mm is (None: the log does not say)."""
 
-    def __init__(self, init_mm: int | None) -> None:
-        """`init_mm`: its address, or None."""
+    def __init__(self, init_mm: int | None, distrusted: frozenset[str] = frozenset()) -> None:
+        """`init_mm`: its address, or None; `distrusted`: fetched fields that are not what their name says."""
         self.init_mm = init_mm
+        self._users = "users" not in distrusted
+
+    def users(self, fields: Fields) -> int | None:
+        """mm_users as fetched, None if it was not, or is not to be trusted."""
+        return field(fields, "users") if self._users else None
 
     def mm(self, fields: Fields, name: str = "mm") -> int | None:
         """The mm in field `name`: an address, INIT_MM for init_mm; None for NULL, an error pointer, or no such field."""
@@ -71,7 +76,7 @@ class Reader:
         """Append what the probe fetched of `mm` (nothing where mm is NULL: what hangs on it is stale bytes)."""
         if mm is None or mm == INIT_MM:
             return
-        users, count = field(fields, "users"), field(fields, "count")
+        users, count = self.users(fields), field(fields, "count")
         next_, prev = field(fields, "next"), field(fields, "prev")
         if users is not None or count is not None or next_ is not None or prev is not None:
             out.append(Fetched(at, mm, users, count, next_, prev, name))

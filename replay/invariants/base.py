@@ -36,6 +36,7 @@ class Finding(msgspec.Struct):
     order: list[tuple[At, At]] = msgspec.field(default_factory=list)
     follows: list[tuple[str, Mm | None]] = msgspec.field(default_factory=list)
     cap: str = "proven"
+    rests_on_releases: bool = False  # it holds only if every release of an entry was seen
     episode: int | None = None  # findings of one code and mm with the same number are one violation
 
 

@@ -47,7 +47,7 @@ def check(change: Joined, state: State) -> Iterator[Finding]:
         ],
         mm,
         since=since,
-        explicit=state.carries.list_explicit,
+        explicit=state.carries.joins_explicit and state.carries.leaves_explicit,
         order=[(since, change.at)] if since is not None else [],
     )
 

@@ -28,7 +28,9 @@ def check(change: Freed, state: State) -> Iterator[Finding]:
     """A free of a linked node."""
     mm = change.mm
     member = change.listed in (MEMBER, APART)
-    if not change.linked and not (member and state.carries.list_explicit and state.list_known(mm)):
+    if not change.linked and not (
+        member and state.carries.joins_explicit and state.carries.leaves_explicit and state.list_known(mm)
+    ):
         return
     if not member and not change.linked:
         return
@@ -49,7 +51,7 @@ def check(change: Freed, state: State) -> Iterator[Finding]:
         mm,
         absence=not change.linked,
         since=mm.joined,
-        explicit=state.carries.list_explicit and not change.implied,
+        explicit=state.carries.joins_explicit and state.carries.leaves_explicit and not change.implied,
         follows=[("C4", mm), ("M4", mm), ("M2", mm), ("M8", mm), ("C3", mm)],
         cap="likely" if change.implied else "proven",
     )

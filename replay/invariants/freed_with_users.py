@@ -61,7 +61,7 @@ INVARIANT = Invariant(
     "E",
     "the mm_struct is freed while mm_users is above 0",
     ALL,
-    needs("mm_free __mmdrop", "mmput mmput_async mmget __mmdrop"),
+    needs("mm_free __mmdrop", "explicit:mmput fetched:users"),
     (Freed,),
     check,
 )

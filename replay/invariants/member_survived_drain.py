@@ -45,7 +45,7 @@ def check(change: SwapoffEnded, state: State) -> Iterator[Finding]:
         ],
         mm,
         since=mm.joined,
-        explicit=state.carries.list_explicit,
+        explicit=state.carries.leaves_explicit,
         cap="likely",
     )
 

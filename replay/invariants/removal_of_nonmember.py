@@ -27,6 +27,8 @@ from mmlist.replay.model.mm import OFF, REMOVED
 def check(change: Left, state: State) -> Iterator[Finding]:
     """A removal of an mm that is off mmlist."""
     mm = change.mm
+    if not state.carries.joins_explicit:
+        return
     if not change.observed or change.seen or change.before not in (OFF, REMOVED):
         return
     drained = mm.drained is not None and mm.drained is not change.at
@@ -49,7 +51,7 @@ def check(change: Left, state: State) -> Iterator[Finding]:
         ],
         mm,
         since=since,
-        explicit=state.carries.list_explicit,
+        explicit=state.carries.joins_explicit,
         order=[(since, change.at)] if since else [],
         follows=[("M5", mm), ("C3", mm)],
     )

@@ -54,12 +54,13 @@ def _early(change: Left, state: State) -> Iterator[Finding]:
     mm = change.mm
     before_exit = mm.exit_began is None or mm.exit_began is change.at
     if change.why == "mmput":
-        if before_exit and (change.observed or change.seen in _BEFORE_EXIT):
+        if before_exit and (change.seen in _BEFORE_EXIT or (change.observed and state.carries.exit_visible)):
             yield from _finding(change, state, "before its exit_mmap", _AFTER_EXIT, absence=change.observed)
         elif mm.exit_began is not None and mm.exit_ended is None and change.observed and state.carries.exit_ret:
             yield from _finding(change, state, "before its exit_mmap has returned", _AFTER_EXIT, absence=True)
     elif change.why == "unknown" and mm.linked_at_zero is not None and before_exit and not state.swapoffs:
-        yield from _finding(change, state, "before its exit_mmap", _AFTER_EXIT, absence=True)
+        cap = "proven" if state.carries.swapoffs_visible else "undecided"
+        yield from _finding(change, state, "before its exit_mmap", _AFTER_EXIT, absence=True, cap=cap)
 
 
 def _late(change: ExitBegan, state: State) -> Iterator[Finding]:
@@ -74,11 +75,13 @@ def _late(change: ExitBegan, state: State) -> Iterator[Finding]:
         ],
         mm,
         since=mm.joined,
-        explicit=state.carries.list_explicit,
+        explicit=state.carries.joins_explicit and state.carries.leaves_explicit,
     )
 
 
-def _finding(change: Left, state: State, when: str, should: str, *, absence: bool) -> Iterator[Finding]:
+def _finding(
+    change: Left, state: State, when: str, should: str, *, absence: bool, cap: str = "proven"
+) -> Iterator[Finding]:
     mm = change.mm
     yield Finding(
         change.at,
@@ -90,8 +93,9 @@ def _finding(change: Left, state: State, when: str, should: str, *, absence: boo
         mm,
         absence=absence,
         since=mm.zero or change.since,
-        explicit=change.observed and state.carries.list_explicit,
+        explicit=change.observed and state.carries.leaves_explicit,
         order=[(mm.linked_at_zero, change.at)] if mm.linked_at_zero is not None else [],
+        cap=cap,
     )
 
 

@@ -35,8 +35,10 @@ def check(change: Counted | Assigned, state: State) -> Iterator[Finding]:
     if change.what == "usage":
         if change.usage == UNDERFLOW:
             yield _underflow(change)
-    elif change.before == 0 and change.state is not None and (change.what == "free" or change.state.cached is False):
-        yield _unused(change)
+    elif change.before == 0 and change.state is not None:
+        again = change.what == "duplicate" and change.state.cached is False and state.carries.allocs_visible
+        if again or change.what == "free":
+            yield _unused(change)
 
 
 def _copied(change: Assigned) -> Finding:

@@ -44,6 +44,7 @@ def check(change: SwapoffEnded | Named, state: State) -> Iterator[Finding]:
             type=change.call.type,
             since=hold.at,
             explicit=hold.observed and state.carries.unuse_clears,
+            rests_on_releases=not hold.observed,
             follows=[("M1", mm), ("M8", mm)],
         )
 

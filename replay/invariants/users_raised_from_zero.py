@@ -60,7 +60,11 @@ INVARIANT = Invariant(
     "E",
     "a get on an mm whose mm_users had reached 0",
     ALL,
-    needs("mmput __mmput __mmput_begin exit_mmap", "mm_init mm_init_ret mm_free __mmdrop"),
+    needs(
+        "mmput __mmput __mmput_begin exit_mmap",
+        "mm_init mm_init_ret mm_free __mmdrop",
+        "mmget get_task_mm get_task_mm_ret mm_access_ret mmlist_visit fetched:users",
+    ),
     (Got,),
     check,
 )

@@ -54,5 +54,12 @@ def check(change: Put, state: State) -> Iterator[Finding]:
 
 
 INVARIANT = Invariant(
-    "C1", "users-underflow", "E", "mm_users put below zero", ALL, needs("mmput mmput_async"), (Put,), check
+    "C1",
+    "users-underflow",
+    "E",
+    "mm_users put below zero",
+    ALL,
+    needs("mmput mmput_async", "explicit:mmput fetched:users"),
+    (Put,),
+    check,
 )

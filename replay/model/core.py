@@ -18,13 +18,21 @@ INIT_MM = 0
 class Carries(msgspec.Struct, frozen=True):
     """What a log can say (survey.py): each False means that the model must work it out, or cannot know it."""
 
-    list_explicit: bool = False  # mmlist_add, mmlist_del
-    holdings_explicit: bool = False  # swap_assign, swap_clear
+    joins_explicit: bool = False  # mmlist_add
+    leaves_explicit: bool = False  # mmlist_del
+    assigns_explicit: bool = False  # swap_assign
+    clears_explicit: bool = False  # swap_clear
     unuse_clears: bool = False  # swap_clear also for what swapoff releases
+    unuse_visible: bool = False  # swapoff's walk over an mm is seen, or what it releases
+    allocs_visible: bool = False  # the slot's allocation
     drain_explicit: bool = False  # mmlist_drain
     joins_visible: bool = False  # the causes of both joins are seen: pageout and fork
     releases_visible: bool = False  # faults and zaps of swap entries are seen
     duplicates_visible: bool = False  # swap_duplicate
+    counts_visible: bool = False  # whatever changes an entry's count
+    swapons_visible: bool = False  # swapon's return
+    swapoffs_visible: bool = False  # swapoff, by whatever part of it
+    exit_visible: bool = False  # exit_mmap
     exit_ret: bool = False  # exit_mmap's return
     final_put: bool = False  # __mmput or mmput's last
     births: bool = False  # mm_init
@@ -70,6 +78,7 @@ class Core:
         self.differences: list[tuple[At, str]] = []
         self.gets_invisible = False
         self.task_mms: dict[int, int] = {}
+        self.unseen_release: At | None = None  # an mm ended with entries that no line released: lines are missing
         self.broken: At | None = None  # a linked node was added again: links are no guide from here on
 
     def emit(self, change: Change) -> None:

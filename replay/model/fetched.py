@@ -171,7 +171,7 @@ class Observed(Lives):
 
     def not_listed(self, mm: Mm, at: At, name: str) -> None:
         """`at` shows `mm` off the list though it was due on it, and no drain explains that."""
-        if not (self.carries.joins_visible or self.carries.list_explicit) or not self.list_known(mm):
+        if not self.carries.joins_visible or not self.list_known(mm):
             self.leave(mm, "unknown", at, observed=True, seen=name)
             return
         self.differ(at, "a self-linked node, the model has it on mmlist")
@@ -197,7 +197,7 @@ class Observed(Lives):
                 return False
             self._equal(mm.dying, at, "a poisoned node, the model has it on mmlist")
             self.leave(mm, "mmput", at, observed=False, seen=name, poisoned=True)
-            if self.carries.list_explicit:
+            if self.carries.leaves_explicit:
                 mm.early = "leave"
             return True
         if mm.listed == OFF and mm.drained is None and self.carries.joins_visible and self.list_known(mm):
@@ -221,7 +221,7 @@ class Observed(Lives):
             self._teach(mm.node, following, before, at)
             self.learn_member(mm, at, before_log=mm.born is None and self.loss_seq == 0)
             return True
-        if not (self.carries.joins_visible or self.carries.list_explicit):
+        if not self.carries.joins_visible:
             self._teach(mm.node, following, before, at)
         elif not self._fits(mm.node, following, before, at, name, final):
             return False
@@ -234,12 +234,12 @@ class Observed(Lives):
             return True  # 2.6.9: the node still holds its parent's pointers
         if mm.listed == OFF and mm.joining is not None:
             self.join_due(mm, next(iter(mm.joining.values())), at)
-            if self.carries.list_explicit:
+            if self.carries.joins_explicit:
                 mm.early = "join"
             return True
         if self._later(mm.left, at):
             return True
-        predicted = (self.carries.joins_visible or self.carries.list_explicit) and self.list_known(mm)
+        predicted = self.carries.joins_visible and self.list_known(mm)
         if predicted and not final:
             return False
         if predicted:
@@ -332,7 +332,8 @@ class Observed(Lives):
     def _stale(self, history: list[tuple[Node | None, int | None]], seen: Node, at: At) -> bool:
         """Whether `seen` stood there until a moment that the clock does not set before `at`."""
         return any(
-            value is seen and (until is None or at.ts is None or at.ts <= until + self.grain) for value, until in history
+            value is seen and (until is None or at.ts is None or at.ts <= until + self.grain)
+            for value, until in history
         )
 
     def _under_way(self, expected: Node, seen: Node, at: At) -> bool:
@@ -343,13 +344,13 @@ class Observed(Lives):
             if leaving.exit_began is not None or draining:
                 why = "mmput" if leaving.exit_began is not None else "drain"
                 self.leave(leaving, why, at, observed=False)
-                if self.carries.list_explicit:
+                if self.carries.leaves_explicit:
                     leaving.early = "leave"
                 return True
         joining = seen.mm
         if joining is not None and joining.listed == OFF and joining.joining is not None:
             self.join_due(joining, next(iter(joining.joining.values())), at)
-            if self.carries.list_explicit:
+            if self.carries.joins_explicit:
                 joining.early = "join"
             return joining.listed in (MEMBER, APART)
         return False
@@ -365,7 +366,7 @@ class Observed(Lives):
         node = self.list.head
         first = self.node_of(head, at)
         last = self.node_of(tail, at) if tail is not None else None
-        predicted = self.carries.joins_visible or self.carries.list_explicit
+        predicted = self.carries.joins_visible
         if node.next is None or not predicted:
             self._teach(node, first, last, at)
         elif not self._fits(node, first, last, at, name, final):

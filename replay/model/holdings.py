@@ -56,7 +56,7 @@ class Holdings(Core):
     def name(self, value: int, at: At, what: str, mm: Mm | None) -> None:
         """An entry was named: its area cannot be one that a swapoff emptied and closed, and no swapon is opening again."""
         area = self.areas.get(value >> self.shift)
-        if self.swapons:
+        if self.swapons or not self.carries.swapons_visible:
             return
         if area is not None and area.used is False and area.closed is not None and not self.tied(area.closed, at):
             self.emit(Named(at, value, area.type, area.closed, what, mm))
@@ -98,7 +98,8 @@ class Holdings(Core):
 
     def _count(self, value: int, at: At, what: str, by: int, mm: Mm | None) -> None:
         entry = self.entry(value)
-        before = entry.count if entry.seq > max(self.released, self.loss_seq) else None
+        known = self.carries.counts_visible and entry.seq > max(self.released, self.loss_seq)
+        before = entry.count if known else None
         self.emit(Counted(at, value, what, before, None, entry, mm))
         if before is None:
             entry.count = None
@@ -168,7 +169,7 @@ class Holdings(Core):
         hold.count += 1
         if entry.freed_seq <= begin.seq:
             hold.since = begin.seq
-        if event.observed and not self.carries.list_explicit:
+        if event.observed and not self.carries.joins_explicit:
             self.join_assigned(mm, event.entry, event.why, event.at)
         self.emit(Assigned(event.at, mm, event.entry, event.why, duplicated or not event.observed))
         if event.observed:
@@ -230,6 +231,9 @@ class Holdings(Core):
         """Every holding of `mm` (of area `type_`, if given) ends here."""
         if mm.holdings is None:
             return
+        ends = why in ("exit", "freed") and not self.carries.clears_explicit
+        if ends and any(self.certain(mm, hold) for hold in mm.holdings.values()):
+            self.unseen_release = at
         for value, hold in list(mm.holdings.items()):
             if type_ is None or value >> self.shift == type_:
                 self._drop(mm, value, hold, at, why)
@@ -256,23 +260,26 @@ class Holdings(Core):
 
     def certain(self, mm: Mm, hold: Hold) -> bool:
         """Whether `mm` certainly holds it still: no release unseen, unnamed or lost can have come since."""
+        if self.unseen_release is not None:
+            return False
+        if not self.carries.unuse_visible and (self.swapoffs or not self.carries.swapoffs_visible):
+            return False
         return self.carries.releases_visible and hold.since > max(mm.released, self.released, self.loss_seq)
 
     def certain_holding(self, mm: Mm, prefer: int | None = None) -> tuple[int, Hold] | None:
-        """An entry of an area in use that `mm` certainly holds: `prefer`, or the one held for longest."""
+        """An entry of an area in use that `mm` certainly holds: `prefer`, just assigned, or the one held for longest."""
         if mm.holdings is None:
             return None
-        if prefer is not None and prefer in mm.holdings and self._counts(mm, prefer):
-            return prefer, mm.holdings[prefer]
+        if prefer is not None and prefer in mm.holdings and self._in_use(prefer):
+            return prefer, mm.holdings[prefer]  # assigned by this very line
         for value, hold in mm.holdings.items():
-            if self._counts(mm, value):
+            if self._in_use(value) and self.certain(mm, hold):
                 return value, hold
         return None
 
-    def _counts(self, mm: Mm, value: int) -> bool:
+    def _in_use(self, value: int) -> bool:
         area = self.areas.get(value >> self.shift)
-        assert mm.holdings is not None
-        return area is not None and area.used is True and self.certain(mm, mm.holdings[value])
+        return area is not None and area.used is True
 
     # --- a holder must be listed -------------------------------------------------------------------------------------
 

@@ -29,7 +29,7 @@ class Lives(Memberships):
             self._end(child, event.at, implied=True)
             child = self.new_mm(event.child, event.at)
         self._forked(child, self.mm_at(event.parent, event.at))
-        if not self.profile.swap_only and not self.carries.list_explicit:
+        if not self.profile.swap_only and not self.carries.joins_explicit:
             self.join(child, "fork", child.parent, event.at, event.at, observed=False)
 
     def on_mm_fork(self, event: e.MmFork) -> None:
@@ -38,7 +38,7 @@ class Lives(Memberships):
         parent = self.mm_at(event.parent, event.at)
         self._forked(child, parent)
         child.used = parent.used = True
-        if self.profile.swap_only or self.carries.list_explicit or self.linked(child):
+        if self.profile.swap_only or self.carries.joins_explicit or self.linked(child):
             return
         self.join(child, "fork", parent, event.at, event.at, observed=False)
 
@@ -58,7 +58,7 @@ class Lives(Memberships):
         mm.used = True
         if mm.life.born_by == "unknown" and mm.born is not None:
             mm.life.born_by = "exec"
-        if not self.profile.swap_only and not self.carries.list_explicit and not self.linked(mm):
+        if not self.profile.swap_only and not self.carries.joins_explicit and not self.linked(mm):
             self.join(mm, "exec", None, event.at, event.at, observed=False)
 
     def on_task_mm(self, event: e.TaskMm) -> None:
@@ -121,7 +121,7 @@ class Lives(Memberships):
             if mm.listed == MEMBER:
                 mm.linked_at_zero = at
         mm.users = 0
-        if self.profile.removal == "zero" and not self.carries.list_explicit and mm.listed == MEMBER:
+        if self.profile.removal == "zero" and not self.carries.leaves_explicit and mm.listed == MEMBER:
             self.leave(mm, "mmput", at, observed=False)
 
     def on_final_put(self, event: e.FinalPut) -> None:
@@ -137,7 +137,7 @@ class Lives(Memberships):
         mm.final_put = event.at
         mm.users = 0
         mm.linked_at_zero = event.at if mm.listed == MEMBER and mm.confirmed else None
-        if self.profile.removal == "zero" and not self.carries.list_explicit and mm.listed == MEMBER:
+        if self.profile.removal == "zero" and not self.carries.leaves_explicit and mm.listed == MEMBER:
             self.leave(mm, "mmput", event.at, observed=False)
 
     def on_exit_mmap(self, event: e.ExitMmap) -> None:
@@ -149,7 +149,7 @@ class Lives(Memberships):
         if mm.zero is None:
             mm.zero, mm.zero_how = event.at, "exit_mmap"
             mm.life.final_put_line = event.at.line
-            if self.profile.removal == "zero" and not self.carries.list_explicit and mm.listed == MEMBER:
+            if self.profile.removal == "zero" and not self.carries.leaves_explicit and mm.listed == MEMBER:
                 self.leave(mm, "mmput", event.at, observed=False)
         if mm.exit_began is None:
             mm.life.exit_mmap_line = event.at.line
@@ -161,7 +161,7 @@ class Lives(Memberships):
         mm = self.mm_at(event.mm, event.at)
         mm.exit_ended = event.at
         self.clear_all(mm, event.at, "exit")
-        if not self.carries.list_explicit and mm.listed == MEMBER and self.profile.removal == "exit":
+        if not self.carries.leaves_explicit and mm.listed == MEMBER and self.profile.removal == "exit":
             self.leave(mm, "mmput", event.at, observed=False)
 
     def on_mmput_ret(self, event: e.MmputRet) -> None:
@@ -169,7 +169,7 @@ class Lives(Memberships):
         mm = self.mm_at(event.mm, event.at)
         mm.exit_ended = mm.exit_ended or event.at
         self.clear_all(mm, event.at, "exit")
-        if not self.carries.list_explicit and mm.listed == MEMBER and mm.exit_began is not None:
+        if not self.carries.leaves_explicit and mm.listed == MEMBER and mm.exit_began is not None:
             self.leave(mm, "mmput", event.at, observed=False)
 
     # --- mm_count and the free ---------------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ class Lives(Memberships):
             not implied
             and mm.dying
             and mm.listed == MEMBER
-            and not self.carries.list_explicit
+            and not self.carries.leaves_explicit
             and not mm.seen_linked(at)
         ):
             self.leave(mm, "mmput", at, observed=False)

@@ -36,7 +36,7 @@ class Memberships(Holdings):
             mm.joining.pop(key, None)
             if not mm.joining:
                 mm.joining = None
-        if self.carries.list_explicit:
+        if self.carries.joins_explicit:
             self.confirm_suspect(mm, event.at)
         elif mm.listed == OFF:
             if event.sure:

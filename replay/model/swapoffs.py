@@ -164,7 +164,7 @@ class Swapoffs(Observed):
             call.fact.drained = 1
             busy = self._busy(call, call.inuse, call.inuse_at or event.at) if call.inuse else None
         self.emit(Drained(event.at, call, busy, None, len(self.members), True))
-        if not self.carries.list_explicit:
+        if not self.carries.leaves_explicit:
             self._empty(event.at, observed=True)
 
     def drained_one(self, call: SwapoffCall, at: At) -> None:
@@ -186,6 +186,10 @@ class Swapoffs(Observed):
         """swapoff returned: with 0 its area is empty and closed."""
         key = self.key(event.at)
         call = self.swapoffs.get(key)
+        if event.ret == 0 and (call is None or not self.carries.swapoffs_visible):
+            self.last_drain_seq = event.at.seq
+        if not self.carries.unuse_visible:
+            self.released = event.at.seq
         if call is None:
             return
         self._typed(call, event.type)
@@ -216,7 +220,7 @@ class Swapoffs(Observed):
                 return
             self._drained_unseen(call, event)
             return
-        if self.carries.list_explicit:
+        if self.carries.leaves_explicit:
             return
         others = [area for area in self.areas.values() if area.used and area.type != call.type]
         if not others or (event.inuse is not None and not any(event.inuse)):
