@@ -15,11 +15,11 @@ from mmlist.replay.errors import OptionError
 from mmlist.replay.events import Event, Lost, Swapoff, TaskExit
 from mmlist.replay.invariants import Invariant, collect
 from mmlist.replay.judge import Judge
-from mmlist.replay.log import Log
+from mmlist.replay.log import Block, Log
 from mmlist.replay.model import State, type_shift
 from mmlist.replay.model import changes as c
 from mmlist.replay.order import ordered
-from mmlist.replay.parse import Parser
+from mmlist.replay.parse import BACKWARDS, Parser
 from mmlist.replay.record import At, Loss, Record, Unparsed
 from mmlist.replay.survey import DECISIVE, Survey, capture_header, names_in_text, survey
 
@@ -191,6 +191,8 @@ class History:
             elif isinstance(item, Loss):
                 yield from self._loss(item)
             else:
+                if BACKWARDS in item.reason and names_in_text([Block(0, 0, item.text)]):
+                    yield from self._loss(Loss(item.at, item.at.cpu, None, item.at.ts, item.at.ts, "doubted"))
                 yield _unparsed(item)
         self._not_carried()
         self.judge.judge(state.finish(last))
@@ -330,6 +332,7 @@ def _lost(losses: Counter[str]) -> str:
         "overwritten": "the buffer was overwritten",
         "buffer_started": "a CPU's beginning is missing",
         "backwards": "time goes backwards",
+        "doubted": "a line that goes back in time was not believed",
     }
     kinds = [said[kind] for kind in said if losses[kind]]
     marked = sum(count for kind, count in losses.items() if kind not in said)

@@ -32,6 +32,10 @@ _HELD = 100_000  # items held back at most while a line is undecided
 _TASK = 16
 
 
+BACKWARDS = "time goes backwards"
+"""How the reason of a line begins that was not believed because its CPU had come further already."""
+
+
 class Line(Record):
     """A record with all its `parts`, by the names of the grammar's terminals: what `mmlist parse` prints."""
 
@@ -280,7 +284,7 @@ class Parser:
         self._before = printed, args, record
         if kind != "meta":
             if not clock.follows(cpu, stamp, at, out):
-                clock.suspect(Suspect(cpu, stamp, printed, record, _forged(at, args)), out)
+                clock.suspect(Suspect(cpu, stamp, printed, record, _forged(at, printed, args)), out)
                 return
             clock.last[cpu] = stamp
             clock.arrive(cpu, stamp, out)
@@ -424,6 +428,7 @@ class Parser:
         return line, len(block.data)
 
 
-def _forged(at: At, text: bytes) -> Unparsed:
-    reason = f"time goes backwards on CPU {at.cpu}: a forged or joined line"
+def _forged(at: At, name: str, args: bytes) -> Unparsed:
+    text = b": " + name.encode("utf-8", "surrogateescape") + b": " + args
+    reason = f"{BACKWARDS} on CPU {at.cpu}: a forged or joined line"
     return Unparsed(at, text, reason, 1, "info")

@@ -11,7 +11,8 @@ MM, CHILD = 0xFFFF888001000000, 0xFFFF888001002000
 RETURNS = frozenset(
     {
         "swap_duplicate_ret", "try_to_unmap_one_ret", "copy_page_range_ret", "dup_mmap_ret", "unuse_pte_range_ret",
-        "get_task_mm_ret", "mm_access_ret", "mm_init_ret", "__mmput_ret", "__mmput", "dup_mmap", "copy_page_range", "swap_duplicate",
+        "get_task_mm_ret", "mm_access_ret", "mm_init_ret", "__mmput_ret", "__mmput", "dup_mmap", "copy_page_range",
+        "swap_duplicate",
     }
 )  # fmt: skip
 
