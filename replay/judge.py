@@ -134,9 +134,9 @@ class Judge:
         if state.loss_seq > since:
             return "undecided", "events were lost where a step that would explain it may have been"
         missing = self._missing(finding)
-        if not missing:
-            return _capped(finding, "proven", "the log is complete: a step that would explain it would be in it")
-        return "likely", "it relies on a step not having come, and " + missing
+        if missing:
+            return _capped(finding, "likely", "it relies on a step not having come, and " + missing)
+        return _capped(finding, "proven", "the log is complete: a step that would explain it would be in it")
 
     def _missing(self, finding: Finding) -> str:
         """What keeps the log from being complete for `finding`; empty if nothing does."""
@@ -169,6 +169,8 @@ def _identity(mm: Mm | None) -> tuple[int, int]:
 
 
 def _capped(finding: Finding, certainty: str, reason: str) -> tuple[str, str]:
-    if _STRENGTH[certainty] > _STRENGTH[finding.cap]:
-        return finding.cap, "what is seen a moment later is at most likely"
-    return certainty, reason
+    if _STRENGTH[certainty] <= _STRENGTH[finding.cap]:
+        return certainty, reason
+    if finding.cap == "likely":
+        return "likely", "what is seen a moment later is at most likely"
+    return "undecided", "this log does not carry the events that would explain it"
