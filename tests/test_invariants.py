@@ -119,3 +119,10 @@ def test_a_join_of_another_task_that_never_comes_is_one(story):
 def test_after_a_double_join_what_rests_on_links_follows_from_it(story):
     told = story("swapon 0; exec a; swapout a 1; add a; init b; exec c; dup 2; assign c 2")
     assert [(v.code, v.follows_from) for v in told.violations()] == [("M2", None), ("M1", 1)]
+
+
+def test_a_drain_that_poisons_leaves_its_members_unlisted_for_good(story):
+    told = story("swapon 0; exec a; swapout a 1; clear a 1; swapoff 0; drain -1; del a drain")
+    told.step(e.Fetched(told.at(9), 0x1000, None, None, 0xDEAD000000000100, 0xDEAD000000000122, "mmlist_del"))
+    told.tell("off 0; swapon 0; alloc 2; dup 2; assign a 2")
+    assert told.codes() == ["M1"]

@@ -189,6 +189,7 @@ class Observed(Lives):
         """`next` is LIST_POISON1: taken off by list_del in mmput."""
         if mm.listed == REMOVED:
             self.compared += 1
+            self.check_unlisted(mm, at, "seen", inferred=True)
             return True
         if self.linked(mm):
             if self._later(mm.joined, at):

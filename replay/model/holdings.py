@@ -6,7 +6,7 @@ from mmlist.replay import events as e
 from mmlist.replay.facts import Holding
 from mmlist.replay.model.changes import Assigned, Counted, JoinedEarly, Named, Unlisted
 from mmlist.replay.model.core import Core
-from mmlist.replay.model.mm import APART, OFF, Hold, Mm
+from mmlist.replay.model.mm import APART, OFF, REMOVED, Hold, Mm
 from mmlist.replay.model.swap import Area, Entry, SwapoffCall
 from mmlist.replay.record import At
 
@@ -285,7 +285,7 @@ class Holdings(Core):
 
     def check_unlisted(self, mm: Mm, at: At, why: str, *, inferred: bool, entry: int | None = None) -> None:
         """Emit Unlisted if `mm` certainly holds an entry and is certainly off mmlist, no join of another task under way."""
-        if mm.holdings is None or mm.listed not in (OFF, APART) or mm.dying or not self.profile.swap_only:
+        if mm.holdings is None or mm.listed not in (OFF, APART, REMOVED) or mm.dying or not self.profile.swap_only:
             return
         if not self.list_known(mm):
             return
@@ -303,5 +303,5 @@ class Holdings(Core):
         change = self.suspects.get((mm.address, mm.generation))
         if change is not None and mm.joining is None:
             del self.suspects[mm.address, mm.generation]
-            if mm.listed in (OFF, APART) and not mm.dying:
+            if mm.listed in (OFF, APART, REMOVED) and not mm.dying:
                 self.emit(change)

@@ -93,7 +93,7 @@ class Memberships(Holdings):
         """Link `mm` right after `parent` (None: init_mm); `cause` is the line that made it due."""
         before, since = mm.listed, mm.joined if self.linked(mm) else mm.left
         pending = self.has_pending_duplicate(at)
-        removed = before == REMOVED or (before == OFF and mm.left_why == "mmput")
+        removed = before in (OFF, REMOVED) and mm.left_why != "drain" and (before == REMOVED or mm.left_why == "mmput")
         after = self.list.head if parent is None else parent.node
         if parent is not None and not self.list_known(parent) and parent.listed != MEMBER:
             parent.listed = UNKNOWN
