@@ -14,6 +14,7 @@ from collections.abc import Iterable
 import msgspec
 
 from mmlist.replay.bind import NAMES, TRACEPOINTS, is_explicit
+from mmlist.replay.bind.probes import CLONE_VM
 from mmlist.replay.bind.values import Fields, is_mm, number
 from mmlist.replay.errors import OptionError
 from mmlist.replay.log import Block
@@ -104,6 +105,7 @@ class _Votes:
         self.nr = 0
         self.borrowed_flag = 0
         self.unuse_clears = False
+        self.threads = 0
         self.entry_max = 0
 
     def take(self, record: Record) -> None:
@@ -129,6 +131,8 @@ class _Votes:
             self.nr += 1
         if name == "task_flags" and (number(f.get("flags", b"0")) or 0) & PF_BORROWED_MM:
             self.borrowed_flag += 1
+        if name == "task_newtask" and _shares_mm(f):
+            self.threads += 1
         if name == "swap_clear" and f.get("why") in (b"3", b"unuse"):
             self.unuse_clears = True
         if "entry" in f and (entry := number(f["entry"])) is not None and entry < 1 << 63:
@@ -204,6 +208,13 @@ def survey(
     return found
 
 
+def _shares_mm(f: Fields) -> bool:
+    try:
+        return bool(int(f.get("clone_flags", b""), 16) & CLONE_VM)
+    except ValueError:
+        return False
+
+
 def _plain(name: str) -> str:
     return "inuse" if name == "inuse0" else name
 
@@ -250,7 +261,7 @@ def _carries(votes: _Votes, text_names: frozenset[str]) -> Carries:
         final_put=has("__mmput", "__mmput_begin") or "mmput" in explicit,
         births=has("mm_init", "mm_init_ret"),
         frees=has("mm_free", "__mmdrop"),
-        gets_explicit="mmput" in explicit,
+        gets_explicit="mmput" in explicit and ("mmget" in explicit or not votes.threads),
     )
 
 

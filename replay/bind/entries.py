@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from mmlist.replay import events as e
 from mmlist.replay.bind.task import Bracket, Duplicate, Task, Tasks
-from mmlist.replay.bind.values import INIT_MM, Fields, Reader, field
+from mmlist.replay.bind.values import INIT_MM, Fields, Reader, field, run_length, swp_entry
 from mmlist.replay.record import At
 
 _COPIES = ("copy_page_range", "dup_mmap")
@@ -127,10 +127,10 @@ class EntryProbes:
 
     def on_swap_duplicate(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """swap_duplicate(entry): takes effect at its return, if the log shows it."""
-        entry = field(f, "entry")
+        entry = swp_entry(f)
         if entry is None:
             return
-        duplicate = Duplicate(entry, field(f, "nr") or 1, at)
+        duplicate = Duplicate(entry, run_length(f), at)
         if self.returns_duplicate:
             self.tasks.of(at).pending_duplicate = duplicate
         else:
@@ -192,10 +192,10 @@ class EntryProbes:
     on_swap_put_entries_direct = on_free_swap_and_cache
 
     def _free(self, at: At, f: Fields, why: str, out: list[e.Event]) -> None:
-        entry = field(f, "entry")
+        entry = swp_entry(f)
         if entry is None:
             return
-        nr = field(f, "nr") or 1
+        nr = run_length(f)
         task = self.tasks.of(at)
         out.append(e.SwapFree(at, entry, nr))
         mm, why = self._owner(task, why)
@@ -243,7 +243,7 @@ class EntryProbes:
 
     def on_folio_alloc_swap_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """folio_alloc_swap (add_to_swap's get) returned an entry; 0 names none, from 6.18 on an error code."""
-        entry = field(f, "entry")
+        entry = swp_entry(f)
         if entry is not None and 0 < entry < 1 << 63:
             out.append(e.SwapAlloc(at, entry))
 
@@ -251,12 +251,12 @@ class EntryProbes:
 
     def on_swap_shmem_alloc(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """swap_shmem_alloc(entry): held by shmem."""
-        entry = field(f, "entry")
+        entry = swp_entry(f)
         if entry is not None:
             out.append(e.SwapShmem(at, entry))
 
     def on_put_swap_folio(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """put_swap_folio(folio, entry): the swap cache lets go of it."""
-        entry = field(f, "entry")
+        entry = swp_entry(f)
         if entry is not None:
             out.append(e.PutSwapFolio(at, entry))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from mmlist.replay import events as e
 from mmlist.replay.bind.task import Tasks
-from mmlist.replay.bind.values import INIT_MM, Fields, Reader, field, inuse, text
+from mmlist.replay.bind.values import INIT_MM, Fields, Reader, field, inuse, run_length, swp_entry, text
 from mmlist.replay.record import At
 
 _DEL_WHY = {b"1": "mmput", b"mmput": "mmput", b"2": "drain", b"drain": "drain"}
@@ -183,31 +183,31 @@ class Explicit:
 
     def on_swap_alloc(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """swap_alloc: entry"""
-        entry = field(f, "entry")
+        entry = swp_entry(f)
         if entry is not None:
             out.append(e.SwapAlloc(at, entry))
 
     def on_swap_duplicate(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """swap_duplicate: entry [nr]"""
-        entry = field(f, "entry")
+        entry = swp_entry(f)
         if entry is not None:
-            out.append(e.SwapDuplicate(at, entry, field(f, "nr") or 1, self.reader.mm(f)))
+            out.append(e.SwapDuplicate(at, entry, run_length(f), self.reader.mm(f)))
 
     def on_swap_free(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """swap_free: entry [nr]"""
-        entry = field(f, "entry")
+        entry = swp_entry(f)
         if entry is not None:
-            out.append(e.SwapFree(at, entry, field(f, "nr") or 1))
+            out.append(e.SwapFree(at, entry, run_length(f)))
 
     def on_swap_assign(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """swap_assign: mm entry [why]"""
-        mm, entry = self.reader.mm(f), field(f, "entry")
+        mm, entry = self.reader.mm(f), swp_entry(f)
         if mm and entry is not None:
             out.append(e.SwapAssign(at, mm, entry, _ASSIGN_WHY.get(f.get("why", b""), "unknown")))
 
     def on_swap_clear(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """swap_clear: mm entry [why]"""
-        mm, entry = self.reader.mm(f), field(f, "entry")
+        mm, entry = self.reader.mm(f), swp_entry(f)
         if mm and entry is not None:
             out.append(e.SwapClear(at, mm, entry, _CLEAR_WHY.get(f.get("why", b""), "unknown")))
 

@@ -11,6 +11,9 @@ INIT_MM = 0
 """The model's name for init_mm, the list's head: no mm_struct lies at address 0."""
 
 _ERROR_POINTER = 0xFFFF_FFFF_FFFF_F001
+_MAX_FOLIO = 1 << 14
+"""Pages of the largest folio (include/linux/mmzone.h: MAX_FOLIO_ORDER of 64 KiB page kernels)."""
+
 _MEMO_LIMIT = 1 << 16
 
 _memo: dict[bytes, int] = {}
@@ -35,6 +38,18 @@ def field(fields: Fields, name: str) -> int | None:
     """The number in field `name`, None if the field is absent or no number."""
     value = fields.get(name)
     return None if value is None else number(value)
+
+
+def swp_entry(fields: Fields) -> int | None:
+    """The swap entry in field `entry`; None if there is none, or it is no 64-bit word."""
+    entry = field(fields, "entry")
+    return entry if entry is not None and 0 <= entry < 1 << 64 else None
+
+
+def run_length(fields: Fields) -> int:
+    """How many entries the call is about (`nr`), 1 if it does not say, or says what no folio has."""
+    nr = field(fields, "nr")
+    return nr if nr is not None and 0 < nr <= _MAX_FOLIO else 1
 
 
 def text(fields: Fields, name: str) -> str | None:

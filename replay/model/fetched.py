@@ -96,7 +96,7 @@ class Observed(Lives):
 
     def _links(self, mm: Mm, next_: int, prev: int | None, at: At, name: str, *, final: bool) -> None:
         assert self.offset is not None
-        if next_ == 0:
+        if not (0 < next_ < 1 << 64 and (prev is None or 0 < prev < 1 << 64)):
             return
         if next_ == mm.address + self.offset:
             fits = self._self(mm, at, name, final)
@@ -360,7 +360,7 @@ class Observed(Lives):
 
     def on_fetched_head(self, event: e.FetchedHead) -> None:
         """init_mm.mmlist's next and prev."""
-        if self.head_address is not None:
+        if self.head_address is not None and 0 < event.head < 1 << 64 and 0 < event.tail < 1 << 64:
             self._head(event.head, event.tail, event.at, event.name, final=event.at.ts is None)
 
     def _head(self, head: int, tail: int | None, at: At, name: str, *, final: bool) -> None:

@@ -169,6 +169,8 @@ class Holdings(Core):
         hold.count += 1
         if entry.freed_seq <= begin.seq:
             hold.since = begin.seq
+        if entry.count is not None and entry.count < len(entry.holders or ()):
+            entry.count = None  # more holders than counted: not every duplicate is in the log
         if event.observed and not self.carries.joins_explicit:
             self.join_assigned(mm, event.entry, event.why, event.at)
         self.emit(Assigned(event.at, mm, event.entry, event.why, duplicated or not event.observed))
