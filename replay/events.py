@@ -320,12 +320,15 @@ class MmlistDel(Event, frozen=True):
 
 
 class MmlistVisit(Event, frozen=True):
-    """swapoff meets `mm`: `got` 1 takes hold of it (`users` is the count after), 0 skips it."""
+    """swapoff meets `mm`: `got` 1 takes hold of it (`users` is the count after), 0 skips it.
+
+    `counted`: the mmget that took hold was an event of its own.
+    """
 
     mm: int
     got: int
     users: int | None = None
-    observed: bool = True
+    counted: bool = False
 
 
 class MmlistDrain(Event, frozen=True):

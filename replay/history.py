@@ -101,6 +101,7 @@ class History:
         self.tasks: dict[int, f.TaskSpan] = {}
         self.losses: Counter[str] = Counter()
         self.seq = 0
+        self.bound = 0
         self.names: set[str] = set()
         self.events = 0
 
@@ -217,6 +218,7 @@ class History:
             self._task(at.pid, at)
         kept: c.Change | None = None
         events = self.binder.bind(record)
+        self.bound += len(events)
         for event in events:
             changes = state.step(event)
             if changes:
@@ -283,6 +285,8 @@ class History:
         checked = {status.code for status in self.checked if status.status == "checked"}
         if not self.events:
             return "unknown", "the log has no event of ours: nothing could be checked"
+        if not self.bound:
+            return "unknown", "no event of ours has the fields that it needs: nothing could be checked"
         if not checked:
             return "unknown", "no invariant could be checked"
         missing = sorted(self.options.require - checked)

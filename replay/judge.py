@@ -44,6 +44,7 @@ class Judge:
         self._spans: dict[int, _Span] = {}
         self._latest: dict[Key, int] = {}
         self._on_releases: set[int] = set()
+        self._by_id: dict[int, Violation] = {}
 
     def judge(self, changes: list[Change]) -> None:
         """Ask every invariant that listens to one of `changes`."""
@@ -59,6 +60,9 @@ class Judge:
         signature = invariant.code + ": " + " > ".join(f"{step.role} @{step.site}" for step in finding.witness)
         told_apart = signature if finding.episode is None else f"episode {finding.episode}"
         key = (invariant.code, mm, generation, area, told_apart)
+        cause = self._cause(invariant.code, finding)
+        if cause is not None and self._by_id[cause].certainty == "undecided":
+            certainty, reason = "undecided", f"it follows from violation {cause}, which is undecided"
         known = self._rows.get(key)
         if known is not None:
             known.count += 1
@@ -82,13 +86,14 @@ class Judge:
             generation=finding.mm.generation if finding.mm is not None else None,
             entry=finding.entry,
             type=finding.type,
-            follows_from=self._cause(invariant.code, finding),
+            follows_from=cause,
             signature=signature,
             message=finding.message,
             reason=reason,
             witness=finding.witness,
         )
         self.violations.append(violation)
+        self._by_id[violation.id] = violation
         self._rows[key] = violation
         self._latest.setdefault((invariant.code, mm, generation), violation.id)
         self._latest[invariant.code, -1, -1] = violation.id

@@ -35,6 +35,9 @@ TRACEPOINTS = frozenset({"task_newtask", "sched_process_exit", "sched_process_fr
 NAMES = _explicit.NAMES | _probes.NAMES
 """The names of all events that the model may hear of: what the parser is asked for."""
 
+_OF_ONE_GET = frozenset({"get_task_mm", "mmlist_visit"})
+"""Names whose event may be of the same get as the mmget on the task's line before."""
+
 Handler = Callable[[At, dict[str, bytes], list[e.Event]], None]
 
 
@@ -80,6 +83,8 @@ class Binder:
         name = record.name
         handler = (self._explicit if is_explicit(record) else self._probes).get(name)
         self._before(record.at, name)
+        if name not in _OF_ONE_GET:
+            self._tasks.of(record.at).last = ("", None)
         if handler is not None:
             handler(record.at, fields(record), out)
         return out

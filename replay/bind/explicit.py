@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from mmlist.replay import events as e
 from mmlist.replay.bind.task import Tasks
-from mmlist.replay.bind.values import INIT_MM, Fields, Reader, field, inuse, run_length, swp_entry, text
+from mmlist.replay.bind.values import INIT_MM, Fields, Reader, area_type, field, inuse, run_length, swp_entry, text
 from mmlist.replay.record import At
 
 _DEL_WHY = {b"1": "mmput", b"mmput": "mmput", b"2": "drain", b"drain": "drain"}
@@ -144,7 +144,7 @@ class Explicit:
             return
         mm = self.reader.mm(f)
         if mm:
-            out.append(e.UnuseMm(at, mm, field(f, "type")))
+            out.append(e.UnuseMm(at, mm, area_type(f)))
 
     def on_task_flags(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """task_flags: pid flags"""
@@ -155,26 +155,26 @@ class Explicit:
     def on_swapon(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """swapon: type [path]"""
         self._around(at, f, None, "swapon", out)
-        out.append(e.Swapon(at, text(f, "path"), field(f, "type")))
+        out.append(e.Swapon(at, text(f, "path"), area_type(f)))
 
     def on_swapon_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """swapon_ret: ret [type]"""
-        out.append(e.SwaponRet(at, field(f, "ret"), text(f, "path"), field(f, "type")))
+        out.append(e.SwaponRet(at, field(f, "ret"), text(f, "path"), area_type(f)))
 
     def on_swapoff(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """swapoff: type [path]"""
         self._around(at, f, None, "swapoff", out)
-        out.append(e.Swapoff(at, text(f, "path"), field(f, "type")))
+        out.append(e.Swapoff(at, text(f, "path"), area_type(f)))
 
     def on_swapoff_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """swapoff_ret: ret [type]"""
         self._around(at, f, None, "swapoff_ret", out)
-        out.append(e.SwapoffRet(at, field(f, "ret"), field(f, "type"), field(f, "head"), field(f, "tail"), inuse(f)))
+        out.append(e.SwapoffRet(at, field(f, "ret"), area_type(f), field(f, "head"), field(f, "tail"), inuse(f)))
 
     def on_try_to_unuse(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """try_to_unuse: type"""
         self._around(at, f, None, "try_to_unuse", out)
-        out.append(e.TryToUnuse(at, field(f, "type")))
+        out.append(e.TryToUnuse(at, area_type(f)))
 
     def on_try_to_unuse_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """try_to_unuse_ret: ret"""
@@ -231,7 +231,9 @@ class Explicit:
         if mm is None:
             return
         if mm != INIT_MM:
-            out.append(e.MmlistVisit(at, mm, 1 if got is None else got, field(f, "users")))
+            task = self.tasks.of(at)
+            counted, task.last = task.last == ("mmget", mm), ("", None)
+            out.append(e.MmlistVisit(at, mm, 1 if got is None else got, field(f, "users"), counted))
         self._around(at, f, mm, "mmlist_visit", out)
 
     def on_mmlist_drain(self, at: At, f: Fields, out: list[e.Event]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from mmlist.replay import events as e
 from mmlist.replay.bind.entries import EntryProbes
-from mmlist.replay.bind.values import Fields, field, inuse, text
+from mmlist.replay.bind.values import Fields, area_type, field, inuse, text
 from mmlist.replay.record import At
 
 CLONE_VM = 0x100
@@ -270,28 +270,28 @@ class Probes(EntryProbes):
         """swapon(path)"""
         self._areas(at, f, "swapon", out)
         self.open(at, "swapon", path=text(f, "path"))
-        out.append(e.Swapon(at, text(f, "path"), field(f, "type")))
+        out.append(e.Swapon(at, text(f, "path"), area_type(f)))
 
     def on_swapon_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """swapon returned."""
         bracket = self.tasks.of(at).pop("swapon")
-        out.append(e.SwaponRet(at, field(f, "ret"), bracket.path if bracket is not None else None, field(f, "type")))
+        out.append(e.SwaponRet(at, field(f, "ret"), bracket.path if bracket is not None else None, area_type(f)))
         self._areas(at, f, "swapon_ret", out)
 
     def on_swapoff(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """swapoff(path)"""
         self._areas(at, f, "swapoff", out)
-        out.append(e.Swapoff(at, text(f, "path"), field(f, "type")))
+        out.append(e.Swapoff(at, text(f, "path"), area_type(f)))
 
     def on_swapoff_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """swapoff returned."""
-        out.append(e.SwapoffRet(at, field(f, "ret"), field(f, "type"), field(f, "head"), field(f, "tail"), inuse(f)))
+        out.append(e.SwapoffRet(at, field(f, "ret"), area_type(f), field(f, "head"), field(f, "tail"), inuse(f)))
         self._areas(at, f, "swapoff_ret", out)
 
     def on_try_to_unuse(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """try_to_unuse(type)"""
         self._areas(at, f, "try_to_unuse", out)
-        out.append(e.TryToUnuse(at, field(f, "type")))
+        out.append(e.TryToUnuse(at, area_type(f)))
 
     def on_try_to_unuse_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """try_to_unuse returned."""
@@ -310,14 +310,14 @@ class Probes(EntryProbes):
 
     def on_shmem_unuse(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """shmem_unuse(type): a pass begins."""
-        out.append(e.SwapoffPass(at, field(f, "type")))
+        out.append(e.SwapoffPass(at, area_type(f)))
 
     def on_unuse_mm(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """unuse_mm(mm, type): swapoff walks mm."""
         mm = self.reader.mm(f)
         if mm:
             self.reader.fetched(at, f, mm, "unuse_mm", out)
-            out.append(e.UnuseMm(at, mm, field(f, "type")))
+            out.append(e.UnuseMm(at, mm, area_type(f)))
             self.open(at, "unuse_mm", mm=mm)
 
     def on_unuse_mm_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
@@ -329,7 +329,7 @@ class Probes(EntryProbes):
         mm = self.reader.mm(f)
         if mm:
             self.reader.fetched(at, f, mm, "unuse_pte_range", out)
-            out.append(e.UnuseMm(at, mm, field(f, "type")))
+            out.append(e.UnuseMm(at, mm, area_type(f)))
             self.open(at, "unuse_pte_range", mm=mm)
 
     def on_unuse_pte_range_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:

@@ -46,6 +46,12 @@ def swp_entry(fields: Fields) -> int | None:
     return entry if entry is not None and 0 <= entry < 1 << 64 else None
 
 
+def area_type(fields: Fields) -> int | None:
+    """The swap area's index in field `type`; None if there is none, or it is none."""
+    type_ = field(fields, "type")
+    return type_ if type_ is not None and 0 <= type_ < 64 else None
+
+
 def run_length(fields: Fields) -> int:
     """How many entries the call is about (`nr`), 1 if it does not say, or says what no folio has."""
     nr = field(fields, "nr")

@@ -32,7 +32,7 @@ def check(change: Left, state: State) -> Iterator[Finding]:
     if not change.observed or change.seen or change.before not in (OFF, REMOVED):
         return
     drained = mm.drained is not None and mm.drained is not change.at
-    if change.before == OFF and change.why == "mmput" and drained:
+    if change.before == OFF and change.why == "mmput" and (drained or change.before_why == "unknown"):
         return
     since = change.since or mm.born
     lines = [witness(since, "off mmlist since here", "list_del" if change.since else "mm_init")] if since else []

@@ -52,13 +52,15 @@ def check(change: Left | ExitBegan, state: State) -> Iterator[Finding]:
 
 def _early(change: Left, state: State) -> Iterator[Finding]:
     mm = change.mm
+    if mm.exit_ended is not None or (mm.born is None and mm.zero is None):
+        return  # exit_mmap has returned, or may have before the log began
     before_exit = mm.exit_began is None or mm.exit_began is change.at
     if change.why == "mmput":
         if before_exit and (change.seen in _BEFORE_EXIT or (change.observed and state.carries.exit_visible)):
             yield from _finding(change, state, "before its exit_mmap", _AFTER_EXIT, absence=change.observed)
         elif mm.exit_began is not None and mm.exit_ended is None and change.observed and state.carries.exit_ret:
             yield from _finding(change, state, "before its exit_mmap has returned", _AFTER_EXIT, absence=True)
-    elif change.why == "unknown" and mm.linked_at_zero is not None and before_exit and not state.swapoffs:
+    elif change.why == "unknown" and mm.linked_at_zero is not None and before_exit and not change.swapoff_running:
         cap = "proven" if state.carries.swapoffs_visible else "undecided"
         yield from _finding(change, state, "before its exit_mmap", _AFTER_EXIT, absence=True, cap=cap)
 

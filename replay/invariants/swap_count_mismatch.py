@@ -29,7 +29,9 @@ from mmlist.replay.model.holdings import UNDERFLOW
 def check(change: Counted | Assigned, state: State) -> Iterator[Finding]:
     """A step on an entry that its count does not allow."""
     if isinstance(change, Assigned):
-        if change.why == "fork" and not change.copied and state.carries.duplicates_visible:
+        area = state.areas.get(state.type_of(change.entry))
+        judged = state.carries.duplicates_visible and area is not None and area.used and change.mm.born is not None
+        if change.why == "fork" and not change.copied and judged:
             yield _copied(change)
         return
     if change.what == "usage":
@@ -37,7 +39,7 @@ def check(change: Counted | Assigned, state: State) -> Iterator[Finding]:
             yield _underflow(change)
     elif change.before == 0 and change.state is not None:
         again = change.what == "duplicate" and change.state.cached is False and state.carries.allocs_visible
-        if again or change.what == "free":
+        if again or (change.what == "free" and not state.carries.usage_visible):
             yield _unused(change)
 
 

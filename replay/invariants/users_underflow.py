@@ -29,6 +29,8 @@ def check(change: Put, state: State) -> Iterator[Finding]:
     if change.before is None or change.before >= 1:
         return
     mm = change.mm
+    if not change.fetched and not (state.carries.frees or state.carries.births):
+        return
     lines = []
     if mm.zero is not None and mm.zero is not change.at:
         lines.append(witness(mm.zero, "mm_users reached 0 here", "mmput"))

@@ -99,6 +99,8 @@ class Left(Change):
     observed: bool
     seen: str
     poisoned: bool
+    before_why: str  # why it had left before, if it was off
+    swapoff_running: bool
 
 
 class Assigned(Change):

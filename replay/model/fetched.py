@@ -210,7 +210,8 @@ class Observed(Lives):
 
     def _linked(self, mm: Mm, next_: int, prev: int | None, at: At, name: str, final: bool) -> bool:
         """`next` is another node: on a list."""
-        mm.linked_seen = at
+        if self.profile.swap_only or mm.used:
+            mm.linked_seen = at
         if mm.listed in (OFF, REMOVED) and not self._now_linked(mm, at, final):
             return False
         following = self.node_of(next_, at)

@@ -13,6 +13,9 @@ from mmlist.replay.record import At
 UNDERFLOW = 255
 """swap_map after a free of an unused entry: 0 - 1 in an unsigned char (mm/swapfile.c: __swap_entry_free_locked)."""
 
+_PENDING = 4096
+"""Duplicates of one task that wait for their pte; shmem's never come, so the oldest go."""
+
 _HAS_CACHE = 0x40
 _CONTINUED = 0x80
 
@@ -55,10 +58,10 @@ class Holdings(Core):
 
     def name(self, value: int, at: At, what: str, mm: Mm | None) -> None:
         """An entry was named: its area cannot be one that a swapoff emptied and closed, and no swapon is opening again."""
-        area = self.areas.get(value >> self.shift)
+        area = self.area(value >> self.shift)
         if self.swapons or not self.carries.swapons_visible:
             return
-        if area is not None and area.used is False and area.closed is not None and not self.tied(area.closed, at):
+        if area.used is False and area.closed is not None and not self.tied(area.closed, at):
             self.emit(Named(at, value, area.type, area.closed, what, mm))
             area.used = area.closed = None
 
@@ -70,7 +73,9 @@ class Holdings(Core):
         if area.used is None:
             area.used = True
         entry = self.entry(event.entry)
-        entry.count, entry.seq, entry.at = self.profile.slot_count, event.at.seq, event.at
+        entry.fresh = self.profile.slot_count == 0
+        entry.count = None if entry.fresh else self.profile.slot_count
+        entry.seq, entry.at = event.at.seq, event.at
         entry.cached, entry.shmem = True, False
 
     def on_swap_duplicate(self, event: e.SwapDuplicate) -> None:
@@ -83,8 +88,8 @@ class Holdings(Core):
             self.name(value, event.at, "swap_duplicate", mm)
             pending[value] = event.at
             self._count(value, event.at, "duplicate", 1, mm)
-        if len(pending) > 4096:
-            pending.clear()
+        while len(pending) > _PENDING:
+            del pending[next(iter(pending))]
 
     def on_swap_free(self, event: e.SwapFree) -> None:
         """mm/swapfile.c: swap_free: the count goes down."""
@@ -99,6 +104,9 @@ class Holdings(Core):
     def _count(self, value: int, at: At, what: str, by: int, mm: Mm | None) -> None:
         entry = self.entry(value)
         known = self.carries.counts_visible and entry.seq > max(self.released, self.loss_seq)
+        if entry.fresh and by > 0 and known:
+            entry.count = 0
+        entry.fresh = False
         before = entry.count if known else None
         self.emit(Counted(at, value, what, before, None, entry, mm))
         if before is None:

@@ -13,6 +13,7 @@ class Lives(Memberships):
     """The steps on lives. mm_users is counted where every get is explicit, else known only where it was fetched."""
 
     transients: dict[int, Got]
+    flags: dict[int, tuple[int, At]]
 
     def on_mm_init(self, event: e.MmInit) -> None:
         """kernel/fork.c: mm_init: mm_users 1, mm_count 1, off the list."""
@@ -56,6 +57,8 @@ class Lives(Memberships):
         """fs/exec.c: exec_mmap: the task takes the mm."""
         mm = self.mm_at(event.mm, event.at)
         mm.used = True
+        if event.at.pid is not None:
+            self.flags.pop(event.at.pid, None)  # fs/exec.c: begin_new_exec clears PF_KTHREAD
         if mm.life.born_by == "unknown" and mm.born is not None:
             mm.life.born_by = "exec"
         if not self.profile.swap_only and not self.carries.joins_explicit and not self.linked(mm):
@@ -72,9 +75,11 @@ class Lives(Memberships):
         got = self.transients.get(self.key(event.at))
         if got is None or event.at is got.at or isinstance(event, e.Fetched):
             return
-        if not (isinstance(event, e.Mmput) and event.mm == got.mm.address):
-            del self.transients[self.key(event.at)]
+        back = isinstance(event, e.Mmput) or (isinstance(event, e.MmlistVisit) and not event.got)
+        if not (back and event.mm == got.mm.address):  # type: ignore[attr-defined]
             self.emit(got)
+        if not isinstance(event, e.Mmput) or event.mm != got.mm.address:
+            del self.transients[self.key(event.at)]
 
     # --- mm_users ----------------------------------------------------------------------------------------------------
 
@@ -91,7 +96,7 @@ class Lives(Memberships):
         """One user more."""
         before = shown if shown is not None else mm.users if self.counts(mm) else None
         got = Got(at, mm, before, mm.zero, how)
-        if self.profile.transient_get and mm.zero is not None and self.key(at) in self.swapoffs:
+        if self.profile.transient_get and mm.zero is not None and how == "mmget":
             self.transients[self.key(at)] = got
             return
         self.emit(got)

@@ -55,7 +55,7 @@ class Memberships(Holdings):
     def join_assigned(self, mm: Mm, entry: int, why: str, at: At) -> None:
         """Without list events: an mm that is off the list is linked before the pte that holds its first entry is set.
 
-        A fork's parent is the mm of the task, or the only other one that holds the entry.
+        A fork's parent is the one that dup_mmap named, the only other holder of the entry, or the task's mm if it holds it.
         """
         if mm.listed != OFF or not self.profile.swap_only:
             return
@@ -63,11 +63,11 @@ class Memberships(Holdings):
             self.join(mm, "pageout", None, at, at, observed=False)
             return
         current = self.task_mms.get(self.key(at))
-        holders = [key for key in self.entries[entry].holders or () if key != (mm.address, mm.generation)]
-        parent = self.mms.get(current) if current is not None else None
-        if parent is None and len(holders) == 1:
-            parent = self.holders.get(holders[0])
-        parent = parent or mm.parent
+        others = [key for key in self.entries[entry].holders or () if key != (mm.address, mm.generation)]
+        likely = [key for key in others if len(others) == 1 or key[0] == current]
+        parent = mm.parent or (self.holders.get(likely[0]) if likely else None)
+        if parent is not None and parent.listed != MEMBER:
+            parent = None
         self.join(mm, "fork", parent, at, at, observed=False, known_place=parent is not None)
 
     def on_mmlist_add(self, event: e.MmlistAdd) -> None:
@@ -202,7 +202,7 @@ class Memberships(Holdings):
             neighbours = (mm.node.prev, mm.node.next)
             self.list.remove(mm.node, at.ts)
             self._left_alone(neighbours, at)
-        self.emit(Left(at, mm, why, before, since, observed, seen, poisoned))
+        self.emit(Left(at, mm, why, before, since, observed, seen, poisoned, mm.left_why, bool(self.swapoffs)))
         if poisoned:
             mm.node.unknown(at.ts)
         else:

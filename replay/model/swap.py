@@ -25,6 +25,7 @@ class Entry(msgspec.Struct):
     at: At | None = None
     cached: bool | None = None
     shmem: bool = False
+    fresh: bool = False  # allocated, its first duplicate still to come: shmem's would not show
     freed_seq: int = 0
     holders: dict[tuple[int, int], None] | None = None
 
@@ -47,7 +48,8 @@ class SwapoffCall:
     """A swapoff that has begun. `walked` holds the mms it took hold of or walked, `inuse` the last fetch with its line."""
 
     __slots__ = (
-        "at", "drain", "fact", "inuse", "inuse_at", "inuse_begin", "key", "maybe", "refused", "type", "unuse_ret", "walked",
+        "at", "drain", "fact", "inuse", "inuse_at", "inuse_begin", "inuse_by", "judged", "key", "maybe", "refused", "type",
+        "unuse_ret", "walked",
     )  # fmt: skip
 
     def __init__(self, at: At, key: int, type_: int | None, fact: Swapoff) -> None:
@@ -60,6 +62,8 @@ class SwapoffCall:
         self.inuse: tuple[int, ...] | None = None
         self.inuse_at: At | None = None
         self.inuse_begin: tuple[int, ...] | None = None
+        self.inuse_by = ""  # the probe that fetched it: drain_mmlist's is as fresh as can be
+        self.judged = False  # its drain was judged by what was fetched at it
         self.unuse_ret: int | None = None
         self.refused: At | None = None  # drain_mmlist said that an area is in use
         self.maybe: list[tuple[Mm, At, str]] = []  # members seen self-linked: drained, if no walk comes after

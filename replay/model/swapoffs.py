@@ -10,6 +10,9 @@ from mmlist.replay.model.mm import MEMBER, Hold, Mm
 from mmlist.replay.model.swap import Area, SwapoffCall
 from mmlist.replay.record import At
 
+MAX_SWAPFILES = 32
+"""include/linux/swap.h: types from here on, less those for other uses, are no swap areas."""
+
 
 class Swapoffs(Observed):
     """The steps on areas and on swapoff."""
@@ -31,11 +34,23 @@ class Swapoffs(Observed):
         path = event.path or (begun.path if begun is not None else None)
         type_ = event.type if event.type is not None else begun.type if begun is not None else None
         if type_ is None:
-            type_ = next(n for n in range(64) if (area := self.areas.get(n)) is None or area.used is False)
+            type_ = self._lowest_free()
+        if type_ is None:
+            return
         at = begun.at if begun is not None else event.at
         area = self.areas[type_] = Area(type_)
         area.used, area.path = True, path
         area.fact = SwapArea(type_, path, at.line, at.ts)
+
+    def _lowest_free(self) -> int | None:
+        """The type that a swapon takes; None where a lower one may be in use or not (mm/swapfile.c: alloc_swap_info)."""
+        for type_ in range(MAX_SWAPFILES):
+            area = self.areas.get(type_)
+            if area is None or area.used is False:
+                return type_
+            if area.used is None:
+                return None
+        return None
 
     # --- swapoff -----------------------------------------------------------------------------------------------------
 
@@ -62,12 +77,19 @@ class Swapoffs(Observed):
             if area.used is None:
                 area.used = True
 
+    def _running(self, at: At) -> SwapoffCall:
+        """The swapoff that the task of `at` is in; one that began before the log, or in what was lost, begins here."""
+        call = self.swapoff_of(at)
+        if call is None:
+            fact = Swapoff(at.line, at.ts, at.pid, at.comm, None, None)
+            call = self.swapoffs[self.key(at)] = SwapoffCall(at, self.key(at), None, fact)
+        return call
+
     def on_try_to_unuse(self, event: e.TryToUnuse) -> None:
         """The walk begins."""
-        call = self.swapoff_of(event.at)
-        if call is not None:
-            self._typed(call, event.type)
-            self._walking(call, event.at)
+        call = self._running(event.at)
+        self._typed(call, event.type)
+        self._walking(call, event.at)
 
     def on_try_to_unuse_ret(self, event: e.TryToUnuseRet) -> None:
         """The walk ended."""
@@ -77,20 +99,17 @@ class Swapoffs(Observed):
 
     def on_swapoff_pass(self, event: e.SwapoffPass) -> None:
         """A pass begins."""
-        call = self.swapoff_of(event.at)
-        if call is not None:
-            self._typed(call, event.type)
-            call.fact.passes += 1
-            self._walking(call, event.at)
+        call = self._running(event.at)
+        self._typed(call, event.type)
+        call.fact.passes += 1
+        self._walking(call, event.at)
 
     def on_unuse_mm(self, event: e.UnuseMm) -> None:
         """swapoff walks the page tables of the mm: what it held of that area may be gone from here."""
         mm = self.mm_at(event.mm, event.at)
         if not self.carries.unuse_clears:
             mm.released = event.at.seq
-        call = self.swapoff_of(event.at)
-        if call is None:
-            return
+        call = self._running(event.at)
         self._typed(call, event.type)
         self._walking(call, event.at)
         self._visit(call, mm, event.at, 1, observed=False)
@@ -102,7 +121,7 @@ class Swapoffs(Observed):
         if call is not None:
             self._walking(call, event.at)
             self._visit(call, mm, event.at, event.got, observed=True)
-        if event.got:
+        if event.got and not event.counted:
             self.get(mm, event.at, None if event.users is None else event.users - 1, "visit")
 
     def _visit(self, call: SwapoffCall, mm: Mm, at: At, got: int, *, observed: bool) -> None:
@@ -134,17 +153,26 @@ class Swapoffs(Observed):
     def on_fetched_inuse(self, event: e.FetchedInuse) -> None:
         """inuse_pages of the areas; one that was never swapped on is a read through NULL."""
         self.last_inuse = (event.at, event.inuse)
+        if not self.carries.swapons_visible or not self.areas:
+            for type_, pages in enumerate(event.inuse[:1]):
+                if pages > 0 and type_ not in self.areas:
+                    self.area(type_)
         call = self.swapoff_of(event.at)
         if call is not None:
             call.inuse, call.inuse_at = event.inuse, event.at
+            call.inuse_by = event.name
 
     def _busy(self, call: SwapoffCall, inuse: tuple[int, ...] | None, at: At) -> tuple[int, int, At] | None:
-        """An area, other than the one that `call` empties, whose observed inuse is above 0."""
-        for type_, pages in enumerate(inuse or ()):
-            area = self.areas.get(type_)
-            if pages > 0 and type_ != call.type and area is not None and area.used:
-                return type_, pages, at
-        return None
+        """An area, other than the one that `call` empties, whose observed inuse is above 0.
+
+        Where the call's own type is unknown, one area in use may be its own.
+        """
+        found = [
+            (type_, pages, at)
+            for type_, pages in enumerate(inuse or ())
+            if pages > 0 and type_ != call.type and (area := self.areas.get(type_)) is not None and area.used
+        ]
+        return None if not found or (call.type is None and len(found) == 1) else found[0]
 
     def on_mmlist_drain(self, event: e.MmlistDrain) -> None:
         """drain_mmlist decided."""
@@ -159,11 +187,14 @@ class Swapoffs(Observed):
             call.fact.drain_line = event.at.line
         if event.busy_type is None:
             return
-        busy = None
+        busy, sure = None, True
         if call is not None:
             call.fact.drained = 1
-            busy = self._busy(call, call.inuse, call.inuse_at or event.at) if call.inuse else None
-        self.emit(Drained(event.at, call, busy, None, len(self.members), True))
+            sure = call.inuse_at is event.at or call.inuse_by == "drain_mmlist"
+            if sure or (call.inuse_by == "try_to_unuse_ret" and len(self.swapoffs) == 1):
+                busy = self._busy(call, call.inuse, call.inuse_at or event.at)
+                call.judged = busy is not None
+        self.emit(Drained(event.at, call, busy, None, len(self.members), sure))
         if not self.carries.leaves_explicit:
             self._empty(event.at, observed=True)
 
@@ -194,6 +225,7 @@ class Swapoffs(Observed):
             return
         self._typed(call, event.type)
         if event.ret == 0:
+            self._drained_in_use(call, event)
             self._drain_due(call, event)
             call.maybe = []
         else:
@@ -208,6 +240,14 @@ class Swapoffs(Observed):
         self.facts.append(fact)
         if event.ret == 0 and call.type is not None:
             self._close(call.type, event.at)
+
+    def _drained_in_use(self, call: SwapoffCall, event: e.SwapoffRet) -> None:
+        """An area that was in use when the swapoff began and is when it returns was in use at its drain."""
+        if call.drain is None or call.fact.drained != 1 or call.judged:
+            return
+        before, after = self._busy(call, call.inuse_begin, call.at), self._busy(call, event.inuse, event.at)
+        if before is not None and after is not None and before[0] == after[0]:
+            self.emit(Drained(call.drain, call, before, None, call.fact.members_before or 0, False))
 
     def _drain_due(self, call: SwapoffCall, event: e.SwapoffRet) -> None:
         """Without explicit drain events: what the list's head, or the profile's kernel, says of the drain."""
