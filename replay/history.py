@@ -101,7 +101,7 @@ class History:
         self.tasks: dict[int, f.TaskSpan] = {}
         self.losses: Counter[str] = Counter()
         self.seq = 0
-        self.bound = 0
+        self.bound = False
         self.names: set[str] = set()
         self.events = 0
 
@@ -218,7 +218,8 @@ class History:
             self._task(at.pid, at)
         kept: c.Change | None = None
         events = self.binder.bind(record)
-        self.bound += len(events)
+        if not self.bound:
+            self.bound = any(_says_something(event) for event in events)
         for event in events:
             changes = state.step(event)
             if changes:
@@ -327,6 +328,11 @@ def _known_codes(options: Options, invariants: list[Invariant]) -> None:
     known = {invariant.code for invariant in invariants}
     for code in sorted((options.select | options.ignore | options.require) - known):
         raise OptionError(f"no invariant {code!r}: known are {', '.join(sorted(known))}")
+
+
+def _says_something(event: Event) -> bool:
+    """Whether an event names an mm or an entry: one whose fields are missing does not."""
+    return any(getattr(event, name, None) for name in ("mm", "entry", "child", "head"))
 
 
 def _lost(losses: Counter[str]) -> str:

@@ -126,3 +126,16 @@ def test_a_drain_that_poisons_leaves_its_members_unlisted_for_good(story):
     told.step(e.Fetched(told.at(9), 0x1000, None, None, 0xDEAD000000000100, 0xDEAD000000000122, "mmlist_del"))
     told.tell("off 0; swapon 0; alloc 2; dup 2; assign a 2")
     assert told.codes() == ["M1"]
+
+
+def test_a_task_that_has_duplicated_may_be_about_to_join(story):
+    told = story("swapon 0; exec a; alloc 1; alloc 2; dup 2")
+    told.step(e.SwapDuplicate(told.at(7, cpu=1), 1))
+    told.tell("assign a 2")
+    told.step(e.MmlistAdd(told.at(7, cpu=1), 0x1000, 0), e.SwapAssign(told.at(7, cpu=1), 0x1000, 1, "unmap"))
+    assert told.codes() == []
+    told = story("swapon 0; exec a; alloc 1; alloc 2; dup 2")
+    told.step(e.SwapDuplicate(told.at(7, cpu=1), 1))
+    told.tell("assign a 2")
+    told.step(e.SwapAssign(told.at(7, cpu=1), 0x1000, 1, "unmap"))
+    assert told.codes() == ["M1"]

@@ -38,7 +38,7 @@ class State(Borrowing):
         self.pending_duplicates: dict[int, dict[int, At]] = {}
         self.early_joins: dict[int, JoinedEarly] = {}
         self.transients: dict[int, Got] = {}
-        self.suspects: dict[tuple[int, int], Unlisted] = {}
+        self.suspects: dict[tuple[int, int], tuple[Unlisted, set[int]]] = {}
         self.deferred: dict[int | None, list[Deferred]] = {}
         self.swapons: dict[int, e.Swapon] = {}
         self.last_inuse: tuple[At, tuple[int, ...]] | None = None
@@ -74,7 +74,7 @@ class State(Borrowing):
         for got in self.transients.values():
             self.emit(got)
         if at is not None:
-            for change in list(self.suspects.values()):
+            for change, _ in list(self.suspects.values()):
                 if change.mm.listed != MEMBER and not change.mm.dying:
                     self.emit(change)
         return self.changes

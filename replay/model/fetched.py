@@ -79,7 +79,8 @@ class Observed(Lives):
         if name == "mm_init_ret" and mm.born is not None:
             expected = 1
         if mm.dying:
-            if users > 0 and not self.tied(mm.zero, at) and not (self.profile.transient_get and self.swapoffs):
+            transient = self.profile.transient_get and (self.swapoffs or self.transients)
+            if users > 0 and not self.tied(mm.zero, at) and not transient:
                 self.emit(Got(at, mm, 0, mm.zero, "fetched"))
             elif users <= 0:
                 self.compared += 1

@@ -24,7 +24,7 @@ class Holdings(Core):
     """The steps on swap entries."""
 
     pending_duplicates: dict[int, dict[int, At]]
-    suspects: dict[tuple[int, int], Unlisted]
+    suspects: dict[tuple[int, int], tuple[Unlisted, set[int]]]
     early_joins: dict[int, JoinedEarly]
     swapons: dict[int, e.Swapon]
 
@@ -100,6 +100,8 @@ class Holdings(Core):
                 pending.pop(value, None)
             self._count(value, event.at, "free", -1, None)
             self.entry(value).freed_seq = event.at.seq
+        if self.suspects and not pending:
+            self.settle_suspects(self.key(event.at))
 
     def _count(self, value: int, at: At, what: str, by: int, mm: Mm | None) -> None:
         entry = self.entry(value)
@@ -179,6 +181,8 @@ class Holdings(Core):
             hold.since = begin.seq
         if entry.count is not None and entry.count < len(entry.holders or ()):
             entry.count = None  # more holders than counted: not every duplicate is in the log
+        if self.suspects and not pending:
+            self.settle_suspects(self.key(event.at))
         if event.observed and not self.carries.joins_explicit:
             self.join_assigned(mm, event.entry, event.why, event.at)
         self.emit(Assigned(event.at, mm, event.entry, event.why, duplicated or not event.observed))
@@ -303,15 +307,25 @@ class Holdings(Core):
         if found is None:
             return
         change = Unlisted(at, mm, found[0], found[1], why, mm.left or mm.born or at, inferred)
-        if mm.joining is not None and any(key != self.key(at) for key in mm.joining):
-            self.suspects[mm.address, mm.generation] = change
+        waiting = self._may_join(mm, at) if why == "assigned" else set()
+        if waiting:
+            self.suspects[mm.address, mm.generation] = (change, waiting)
         else:
             self.emit(change)
 
-    def confirm_suspect(self, mm: Mm, at: At) -> None:
-        """The join of another task that might have been under way is over: it was not there."""
-        change = self.suspects.get((mm.address, mm.generation))
-        if change is not None and mm.joining is None:
-            del self.suspects[mm.address, mm.generation]
-            if mm.listed in (OFF, APART, REMOVED) and not mm.dying:
+    def _may_join(self, mm: Mm, at: At) -> set[int]:
+        """The other tasks that may be about to link `mm`: inside a bracket of it, or with a duplicate not yet assigned."""
+        tasks = set(mm.joining or ())
+        tasks.update(key for key, pending in self.pending_duplicates.items() if pending)
+        tasks.discard(self.key(at))
+        return tasks
+
+    def settle_suspects(self, key: int) -> None:
+        """Task `key` has done what it was about to do: whom it did not link, it was not linking."""
+        for identity, (change, waiting) in list(self.suspects.items()):
+            waiting.discard(key)
+            if waiting:
+                continue
+            del self.suspects[identity]
+            if change.mm.listed in (OFF, APART, REMOVED) and not change.mm.dying:
                 self.emit(change)

@@ -37,7 +37,8 @@ class Memberships(Holdings):
             if not mm.joining:
                 mm.joining = None
         if self.carries.joins_explicit:
-            self.confirm_suspect(mm, event.at)
+            if self.suspects:
+                self.settle_suspects(key)
         elif mm.listed == OFF:
             if event.sure:
                 self.join_due(mm, event, event.at)
@@ -73,6 +74,7 @@ class Memberships(Holdings):
     def on_mmlist_add(self, event: e.MmlistAdd) -> None:
         """include/linux/list.h: list_add under mmlist_lock: said outright."""
         mm = self.mm_at(event.mm, event.at)
+        self.suspects.pop((mm.address, mm.generation), None)
         if mm.early == "join":
             mm.early = ""
             self._confirm_join(mm, event.at)
