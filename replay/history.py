@@ -331,8 +331,10 @@ def _known_codes(options: Options, invariants: list[Invariant]) -> None:
 
 
 def _says_something(event: Event) -> bool:
-    """Whether an event names an mm or an entry: one whose fields are missing does not."""
-    return any(getattr(event, name, None) for name in ("mm", "entry", "child", "head"))
+    """Whether an event names an mm, an entry or an area: one whose fields are missing does not."""
+    return any(getattr(event, name, None) for name in ("mm", "entry", "child", "head", "inuse")) or (
+        getattr(event, "type", None) is not None
+    )
 
 
 def _lost(losses: Counter[str]) -> str:
