@@ -20,12 +20,21 @@ from mmlist.replay.model import State, type_shift
 from mmlist.replay.model import changes as c
 from mmlist.replay.order import ordered
 from mmlist.replay.parse import BACKWARDS, Parser
+from mmlist.replay.payload import fields
 from mmlist.replay.record import At, Loss, Record, Unparsed
 from mmlist.replay.survey import DECISIVE, Survey, capture_header, names_in_text, survey
 
 _KEPT = (c.Born, c.Joined, c.Left, c.Zero, c.ExitBegan, c.Freed, c.Drained, c.SwapoffEnded, c.Unlisted)
 _BEGINNING = 50_000
 """Records that the survey looks into, if no other names stand after them."""
+
+_FIELDS = frozenset(
+    {
+        "mm", "parent", "child", "oldmm", "dst", "src", "old", "entry", "usage", "pid", "type", "ret", "path", "flags",
+        "busy_type", "task", "bprm", "head", "inuse0", "address", "clone_flags", "folio", "member",
+    }
+)  # fmt: skip
+"""Fields by which the events of ours say something (EVENTS.md)."""
 
 _HEADER_LINES = 200
 _SILENT_DIALECTS = frozenset({"perf_script"})
@@ -101,7 +110,6 @@ class History:
         self.tasks: dict[int, f.TaskSpan] = {}
         self.losses: Counter[str] = Counter()
         self.seq = 0
-        self.bound = False
         self.names: set[str] = set()
         self.events = 0
 
@@ -210,7 +218,8 @@ class History:
         """Step on a record; what becomes a fact by it is put with the state's."""
         at, state = record.at, self.state
         self.seq = at.seq
-        self.names.add(record.name)
+        if record.name not in self.names and _readable(record):
+            self.names.add(record.name)
         self.events += 1
         if at.seq != at.line:
             state.facts.append(f.Reordered(at.line, at.seq))
@@ -218,8 +227,6 @@ class History:
             self._task(at.pid, at)
         kept: c.Change | None = None
         events = self.binder.bind(record)
-        if not self.bound:
-            self.bound = any(_says_something(event) for event in events)
         for event in events:
             changes = state.step(event)
             if changes:
@@ -286,7 +293,7 @@ class History:
         checked = {status.code for status in self.checked if status.status == "checked"}
         if not self.events:
             return "unknown", "the log has no event of ours: nothing could be checked"
-        if not self.bound:
+        if not self.names:
             return "unknown", "no event of ours has the fields that it needs: nothing could be checked"
         if not checked:
             return "unknown", "no invariant could be checked"
@@ -330,11 +337,10 @@ def _known_codes(options: Options, invariants: list[Invariant]) -> None:
         raise OptionError(f"no invariant {code!r}: known are {', '.join(sorted(known))}")
 
 
-def _says_something(event: Event) -> bool:
-    """Whether an event names an mm, an entry or an area: one whose fields are missing does not."""
-    return any(getattr(event, name, None) for name in ("mm", "entry", "child", "head", "inuse")) or (
-        getattr(event, "type", None) is not None
-    )
+def _readable(record: Record) -> bool:
+    """Whether a record has a field that its event may have: one with others alone says nothing."""
+    found = fields(record)
+    return not found or not _FIELDS.isdisjoint(found)
 
 
 def _lost(losses: Counter[str]) -> str:
