@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from mmlist.replay import events as e
 from mmlist.replay.facts import Violation
 from mmlist.replay.invariants import collect
@@ -32,6 +34,9 @@ EXPLICIT = Carries(
     gets_explicit=True,
 )
 """A log in which every step is an event of its own."""
+
+IMPLICIT = replace(EXPLICIT, joins_explicit=False, leaves_explicit=False, drain_explicit=False)
+"""The same without list events: the model works out who joins and leaves."""
 
 
 class Story:

@@ -5,28 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mmlist.replay import events as e
-from mmlist.replay.model import Carries
 from mmlist.replay.model.mm import APART, OFF, REMOVED, UNKNOWN
 from mmlist.replay.model.mmlist import Mmlist, Node, rank_between
-
-IMPLICIT = Carries(
-    assigns_explicit=True,
-    clears_explicit=True,
-    joins_visible=True,
-    releases_visible=True,
-    duplicates_visible=True,
-    counts_visible=True,
-    unuse_visible=True,
-    allocs_visible=True,
-    swapons_visible=True,
-    swapoffs_visible=True,
-    exit_visible=True,
-    exit_ret=True,
-    births=True,
-    frees=True,
-    gets_explicit=True,
-    unuse_clears=True,
-)
 
 
 def test_pageout_joins_at_the_head(story):

@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-from history_language import EXPLICIT, Story, address, letter
+from history_language import EXPLICIT, IMPLICIT, Story, address, letter
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from mmlist.replay import events as e
-from mmlist.replay.model import Carries
 
 NAMES = "abcdef"
 ENTRIES = range(1, 7)
-
-IMPLICIT = Carries(
-    assigns_explicit=True,
-    clears_explicit=True,
-    unuse_clears=True,
-    joins_visible=True,
-    releases_visible=True,
-    duplicates_visible=True,
-    counts_visible=True,
-    unuse_visible=True,
-    allocs_visible=True,
-    swapons_visible=True,
-    swapoffs_visible=True,
-    exit_visible=True,
-    exit_ret=True,
-    births=True,
-    frees=True,
-    gets_explicit=True,
-)
 
 
 class Correct(RuleBasedStateMachine):
