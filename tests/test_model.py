@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from history_language import IMPLICIT
 
 from mmlist.replay import events as e
 from mmlist.replay.model.mm import APART, OFF, REMOVED, UNKNOWN
