@@ -228,6 +228,8 @@ class History:
         kept: c.Change | None = None
         events = self.binder.bind(record)
         for event in events:
+            if self.judge.waiting:
+                self.judge.later(event)
             changes = state.step(event)
             if changes:
                 self.judge.judge(changes)

@@ -6,17 +6,32 @@ from collections.abc import Iterable
 
 import msgspec
 
-from mmlist.replay.events import Lost
+from mmlist.replay.events import (
+    Event,
+    ExitMmap,
+    ExitMmapRet,
+    Lost,
+    MmFree,
+    Mmget,
+    MmInit,
+    MmlistAdd,
+    MmlistDel,
+    SwapClear,
+)
 from mmlist.replay.facts import Violation
 from mmlist.replay.invariants.base import Finding, Invariant
 from mmlist.replay.model import State
 from mmlist.replay.model.changes import Change
 from mmlist.replay.model.mm import Mm
+from mmlist.replay.record import At
 
 _STRENGTH = {"undecided": 0, "likely": 1, "proven": 2}
 
 _RESTS_ON_LINKS = frozenset({"M1", "M4", "M5", "M6", "M8", "M9", "M11", "D3", "D6", "D9"})
 """What may break because a linked node was added again: the list's links are no guide after that."""
+
+_EXPLAIN = frozenset({MmlistAdd, MmlistDel, Mmget, SwapClear, MmInit, MmFree, ExitMmap, ExitMmapRet})
+"""Steps that, had they come a moment earlier, would explain that something was missing."""
 
 Key = tuple[str, int, int]
 
@@ -45,6 +60,12 @@ class Judge:
         self._latest: dict[Key, int] = {}
         self._on_releases: set[int] = set()
         self._by_id: dict[int, Violation] = {}
+        self._recent: list[Violation] = []
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a violation is so fresh that a line to come may not be later than it."""
+        return bool(self._recent)
 
     def judge(self, changes: list[Change]) -> None:
         """Ask every invariant that listens to one of `changes`."""
@@ -52,6 +73,17 @@ class Judge:
             for invariant in self._listeners.get(type(change), ()):
                 for finding in invariant.check(change, self._state):
                     self._add(invariant, finding)
+
+    def later(self, event: Event) -> None:
+        """A line after a violation, which the clock does not set after it, may be the step that would explain it."""
+        at = event.at
+        self._recent = [one for one in self._recent if not _over(one.at, at, self._state.grain)]
+        if type(event) not in _EXPLAIN:
+            return
+        for violation in self._recent:
+            if violation.mm == getattr(event, "mm", None) and self._state.tied(violation.at, at):
+                violation.certainty = "undecided"
+                violation.reason = f"the clock does not fix the order of lines {violation.at.line} and {at.line}"
 
     def _add(self, invariant: Invariant, finding: Finding) -> None:
         certainty, reason = self._certainty(finding)
@@ -94,6 +126,8 @@ class Judge:
         )
         self.violations.append(violation)
         self._by_id[violation.id] = violation
+        if finding.absence and finding.mm is not None:
+            self._recent.append(violation)
         self._rows[key] = violation
         self._latest.setdefault((invariant.code, mm, generation), violation.id)
         self._latest[invariant.code, -1, -1] = violation.id
@@ -161,6 +195,10 @@ class Judge:
             violation.reason = (
                 f"events were lost (line {event.at.line}) where a step that would explain it may have been"
             )
+
+
+def _over(one: At, at: At, grain: int) -> bool:
+    return one.ts is None or at.ts is None or at.ts > one.ts + grain
 
 
 def _overlap(span: _Span, event: Lost) -> bool:

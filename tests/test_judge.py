@@ -103,3 +103,22 @@ def test_the_signature_is_free_of_addresses_lines_and_times(story):
 def test_what_a_drain_caused_follows_from_the_drain(story):
     told = story("swapon 0; exec a; swapout a 1; swapoff 0; drain 0; del a drain")
     assert [(v.code, v.follows_from) for v in told.violations()] == [("D1", None), ("M1", 1)]
+
+
+def test_a_line_of_equal_time_on_another_cpu_may_have_come_first(story):
+    told = story("swapon 0; exec a; swapout a 1; clear a 1; add a")
+    told.state.grain = 999
+    (violation,) = told.violations()
+    at = violation.at
+    told.judge.later(e.MmlistDel(At(80, 8000, at.ts + 999, 0, 9, b"swapoff", seq=80), 0x1000, "drain"))
+    assert violation.certainty == "proven"
+    told.judge.later(e.MmlistDel(At(81, 8100, at.ts + 999, 1, 9, b"swapoff", seq=81), 0x1000, "drain"))
+    assert violation.certainty == "undecided"
+
+
+def test_a_line_beyond_the_clocks_grain_comes_after(story):
+    told = story("swapon 0; exec a; swapout a 1; clear a 1; add a")
+    told.state.grain = 999
+    (violation,) = told.violations()
+    told.judge.later(e.MmlistDel(At(80, 8000, violation.at.ts + 1000, 1, 9, b"swapoff", seq=80), 0x1000, "drain"))
+    assert violation.certainty == "proven"
