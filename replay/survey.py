@@ -259,7 +259,6 @@ def _carries(votes: _Votes, text_names: frozenset[str]) -> Carries:
         usage_visible=has("__swap_entry_free_ret"),
         exit_visible=has("exit_mmap"),
         exit_ret="exit_mmap_ret" in names,
-        final_put=has("__mmput", "__mmput_begin") or "mmput" in explicit,
         births=has("mm_init", "mm_init_ret"),
         frees=has("mm_free", "__mmdrop"),
         gets_explicit="mmput" in explicit and ("mmget" in explicit or not votes.threads),

@@ -28,7 +28,6 @@ EXPLICIT = Carries(
     swapoffs_visible=True,
     exit_visible=True,
     exit_ret=True,
-    final_put=True,
     births=True,
     frees=True,
     gets_explicit=True,

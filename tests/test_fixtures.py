@@ -39,7 +39,6 @@ def test_conforming_fixture_expects_no_violation(log: Path) -> None:
     assert not [one for one in stated.get("violation", []) if one.get("certainty") != "undecided"]
 
 
-@pytest.mark.skipif(not FIXTURES, reason="no fixture yet")
 @pytest.mark.parametrize("folder", ["violating", "conforming"])
 def test_every_invariant_has_fixtures(folder: str) -> None:
     """One that violates it, and a near-miss that conforms."""

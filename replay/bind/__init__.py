@@ -24,11 +24,6 @@ EXPLICIT_ONLY = _explicit.NAMES - _probes.NAMES
 PROBE_ONLY = _probes.NAMES - _explicit.NAMES
 """Names that only layer B has."""
 
-STATIC = frozenset(
-    {"signal_generate", "mark_victim", "rss_stat", "task_rename", "sched_process_fork", "sched_process_exec"}
-)
-"""Names that the log may carry beside these and that say nothing to the model."""
-
 TRACEPOINTS = frozenset({"task_newtask", "sched_process_exit", "sched_process_free"})
 """Names of layer B that are the kernel's own tracepoints: any log may carry them."""
 

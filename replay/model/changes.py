@@ -68,7 +68,7 @@ class Freed(Change):
 class Joined(Change):
     """A join. `before` is what `listed` was, `since` when; `parent` the mm it was linked after (None: init_mm, or unknown).
 
-    `parent_listed` is what the parent's `listed` was; `duplicate_pending` whether the task had duplicated an entry.
+    `parent_listed` is what the parent's `listed` was.
     """
 
     mm: Mm
@@ -78,7 +78,6 @@ class Joined(Change):
     parent: Mm | None
     parent_listed: str
     observed: bool
-    duplicate_pending: bool
     removed: bool  # its last mmput had taken it off
 
 

@@ -35,7 +35,6 @@ class Carries(msgspec.Struct, frozen=True):
     swapoffs_visible: bool = False  # swapoff, by whatever part of it
     exit_visible: bool = False  # exit_mmap
     exit_ret: bool = False  # exit_mmap's return
-    final_put: bool = False  # __mmput or mmput's last
     births: bool = False  # mm_init
     frees: bool = False  # the free of the struct
     gets_explicit: bool = False  # mm_users can be counted: gets and puts are explicit

@@ -7,6 +7,8 @@ before it counts as differing. Then what was observed is taken, and the model go
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import msgspec
 
 from mmlist.replay import events as e
@@ -40,13 +42,13 @@ class Observed(Lives):
 
     deferred: dict[int | None, list[Deferred]]
 
+    @abstractmethod
     def may_drain(self, call: SwapoffCall) -> bool:
         """Whether the drain of `call` may be under way."""
-        raise NotImplementedError
 
+    @abstractmethod
     def drained_since(self, mm: Mm) -> bool:
         """Whether a swapoff that may have drained has ended since `mm` was last known on the list."""
-        raise NotImplementedError
 
     def on_fetched(self, event: e.Fetched) -> None:
         """A probe's fetch of one mm."""

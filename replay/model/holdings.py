@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from mmlist.replay import events as e
 from mmlist.replay.facts import Holding
 from mmlist.replay.model.changes import Assigned, Counted, JoinedEarly, Named, Unlisted
@@ -20,7 +22,7 @@ _HAS_CACHE = 0x40
 _CONTINUED = 0x80
 
 
-class Holdings(Core):
+class Holdings(Core, ABC):
     """The steps on swap entries."""
 
     pending_duplicates: dict[int, dict[int, At]]
@@ -32,13 +34,13 @@ class Holdings(Core):
         """The swapoff that the task of `at` is in."""
         return self.swapoffs.get(self.key(at))
 
+    @abstractmethod
     def join_assigned(self, mm: Mm, entry: int, why: str, at: At) -> None:
         """Carry out the join that comes with an assignment."""
-        raise NotImplementedError
 
+    @abstractmethod
     def drained_one(self, call: SwapoffCall, at: At) -> None:
         """A drain of `call` takes a member off."""
-        raise NotImplementedError
 
     # --- areas -------------------------------------------------------------------------------------------------------
 

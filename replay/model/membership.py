@@ -119,7 +119,7 @@ class Memberships(Holdings):
         mm.joined, mm.left, mm.left_why = at, None, ""
         mm.confirmed = observed
         mm.listed_seq = at.seq
-        self.emit(Joined(at, mm, site, before, since, parent, parent_listed, observed, pending, removed))
+        self.emit(Joined(at, mm, site, before, since, parent, parent_listed, observed, removed))
         if apart:
             mm.listed = APART
             self.members.pop(mm.address, None)

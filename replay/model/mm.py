@@ -60,9 +60,7 @@ class Mm:
         "membership",
         "node",
         "parent",
-        "recorded",
         "released",
-        "tasks",
         "used",
         "users",
         "users_at",
@@ -99,11 +97,9 @@ class Mm:
         self.exit_began: At | None = None
         self.exit_ended: At | None = None
         self.used = False  # a task had it, or a fork filled it
-        self.tasks = 0
         self.duplicated: At | None = None
         self.holdings: dict[int, Hold] | None = None
         self.released = 0  # replay position up to which holdings may have been released unseen
-        self.recorded: dict[str, int] | None = None  # violations of this mm: code -> id
         self.last_seen: At | None = None
         self.last_fetch: At | None = None  # the last line that fetched mm_users
         self.linked_seen: At | None = None  # the last line that fetched its node, and found it linked
