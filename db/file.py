@@ -14,7 +14,7 @@ from mmlist.replay.errors import DatabaseError
 APPLICATION_ID = 0x6D6D6C73
 """`mmls` in the four bytes of the SQLite header that name the application."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """`user_version`: raised whenever a table or a view changes its meaning."""
 
 _MAGIC = b"SQLite format 3\x00"
@@ -69,9 +69,9 @@ def _open_checked(path: Path, uri: str) -> sqlite3.Connection:
     connection.close()
     if application != APPLICATION_ID:
         raise DatabaseError(f"{path}: is a database, but not one of mmlist")
-    raise DatabaseError(
-        f"{path}: has schema version {version}, this mmlist knows {SCHEMA_VERSION}: replay the log into a new file"
-    )
+    made = "an older mmlist" if version < SCHEMA_VERSION else "a newer mmlist"
+    known = f"has schema version {version}, of {made}; this one knows {SCHEMA_VERSION}"
+    raise DatabaseError(f"{path}: {known}: remove the file, or replay the log into a new one (-o FILE)")
 
 
 def _recover(path: Path) -> None:

@@ -13,6 +13,7 @@ from mmlist.replay.facts import (
     Checked,
     EventRow,
     Holding,
+    LedgerRow,
     Life,
     LossRow,
     Membership,
@@ -126,6 +127,10 @@ def _checked(_: int, f: Checked) -> Row:
     return f.code, f.slug, f.severity, f.status, f.reason
 
 
+def _ledger(number: int, f: LedgerRow) -> Row:
+    return number, f.kind, f.name, f.lines
+
+
 def _statistic(_: int, f: Statistic) -> Row:
     return f.name, f.value, f.text
 
@@ -149,6 +154,7 @@ ROWS: dict[type, tuple[str, Callable[[int, Any], Row]]] = {
     UnparsedRow: ("unparsed", _unparsed),
     Reordered: ("reordered", _reordered),
     Checked: ("invariant", _checked),
+    LedgerRow: ("ledger", _ledger),
     Statistic: ("statistic", _statistic),
     Run: ("run", _run),
 }

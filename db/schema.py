@@ -197,6 +197,13 @@ unparsed = _of_run(
     rowid=True,
 )
 
+ledger = _of_run(
+    "ledger",
+    "id",
+    *(_int("id"), _text("class"), _text("name", null=True), _int("lines")),
+    comment="What the lines of the log were read as; all rows of a run add up to its lines.",
+)
+
 statistic = _of_run(
     "statistic",
     "name",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lark import Lark
+    from lark import Lark, Token, Tree
 
 _FOLDER = Path(__file__).parent
 _CLASS = r"\[\^?(?:[^\]\\]|\\.)+\]"
@@ -55,14 +55,20 @@ class Grammar:
         found = self.pattern.fullmatch(text)
         return None if found is None else parts(found)
 
-    def parse(self, text: bytes) -> dict[str, bytes]:
-        """The named parts of `text` by Lark itself; `kind` is the rule offered by start. Raises Refused."""
-        from lark import Token, UnexpectedInput
+    def tree(self, text: bytes) -> Tree[Token]:
+        """What Lark itself makes of `text`, as latin-1. Raises Refused."""
+        from lark import UnexpectedInput
 
         try:
-            tree = self._lark.parse(text.decode("latin-1"), start=self.start)
+            return self._lark.parse(text.decode("latin-1"), start=self.start)
         except UnexpectedInput as error:
             raise _refused(error, self._lark, text) from None
+
+    def parse(self, text: bytes) -> dict[str, bytes]:
+        """The named parts of `text` by Lark itself; `kind` is the rule offered by start. Raises Refused."""
+        from lark import Token
+
+        tree = self.tree(text)
         tokens = tree.scan_values(lambda value: isinstance(value, Token))
         found = {str(token.type).lower().partition("__")[0]: str(token).encode("latin-1") for token in tokens}
         if len(tree.children) == 1 and hasattr(tree.children[0], "data"):

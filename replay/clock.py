@@ -8,19 +8,12 @@ from __future__ import annotations
 
 import msgspec
 
+from mmlist.replay.dialect import SECONDS
 from mmlist.replay.ledger import Ledger
 from mmlist.replay.record import At, Loss, Record, Unparsed
 
-SCALE: tuple[int, ...] = (1, *(int(10 ** (9 - digits)) for digits in range(1, 10)))
-"""What a stamp without its dot is multiplied with, by the number of its decimals."""
 _PATIENCE = 3
 """So many lines of one CPU in a row that go back are another capture."""
-
-
-def moment(stamp: bytes) -> int:
-    """A printed stamp as an integer: nanoseconds where it has a dot, the number itself where it has none."""
-    whole, _, digits = stamp.partition(b".")
-    return int(whole + digits) * SCALE[len(digits)]
 
 
 class Suspect(msgspec.Struct):
@@ -46,10 +39,17 @@ class Clock:
         """The CPUs (None: any) of which somebody waits for the next record."""
         self.unit = "none"
         self.digits = 0
+        self.scale = SECONDS
+        """What a stamp without its dot is multiplied with, by the number of its decimals: the dialect's."""
         self._ledger = ledger
         self._joined: int | None = None
         self._losses: list[Loss] = []
         self._suspects: dict[int, int] = {}
+
+    def moment(self, stamp: bytes) -> int:
+        """A printed stamp as an integer: nanoseconds, or the number itself of a clock that does not count seconds."""
+        whole, _, digits = stamp.partition(b".")
+        return int(whole + digits) * self.scale[len(digits)]
 
     @property
     def undecided(self) -> bool:
@@ -60,19 +60,21 @@ class Clock:
         """Whether a record at `stamp` is in time on `cpu`; another capture that begins with it is told."""
         if self.unit == "none":
             _, dot, digits = stamp.partition(b".")
-            self.unit, self.digits = ("ns" if dot else "raw"), len(digits)
-        when, last = moment(stamp), self.last.get(cpu)
+            counts = dot or self.scale[0] != 1
+            self.unit = "ns" if counts else "raw"
+            self.digits = 10 - len(str(self.scale[len(digits)])) if counts else 0
+        when, last = self.moment(stamp), self.last.get(cpu)
         latest, self._joined = self._joined, None
         if latest is not None and when < latest:
             self._begin_again(cpu, None, latest, when, at, out)
             return True
-        return last is None or when >= moment(last)
+        return last is None or when >= self.moment(last)
 
     def lost(self, loss: Loss) -> None:
         """A loss begins here: it ends with the next record of its CPU."""
         if loss.kind not in ("overwritten", "buffer_started"):
             last = self.last.get(loss.cpu) if loss.cpu is not None else None
-            loss.since = self._latest() if loss.cpu is None else None if last is None else moment(last)
+            loss.since = self._latest() if loss.cpu is None else None if last is None else self.moment(last)
         self._losses.append(loss)
         self.watched.add(loss.cpu)
 
@@ -87,7 +89,7 @@ class Clock:
             self._settle(cpu, out, forged=True)
         for loss in [loss for loss in self._losses if loss.cpu is None or loss.cpu == cpu]:
             self._losses.remove(loss)
-            loss.until = loss.at.ts = moment(stamp)
+            loss.until = loss.at.ts = self.moment(stamp)
             out.append(loss)
         self._watch()
 
@@ -103,7 +105,7 @@ class Clock:
         first = out[place]
         assert isinstance(first, Suspect)
         told: list[Held] = []
-        since, until = moment(self.last[cpu]), moment(first.stamp)
+        since, until = self.moment(self.last[cpu]), self.moment(first.stamp)
         self._begin_again(cpu, cpu, since, until, first.unparsed.at, told)
         out[place:place] = told
         self._settle(cpu, out, forged=False)
@@ -117,7 +119,7 @@ class Clock:
         self._losses.clear()
 
     def _latest(self) -> int | None:
-        return max(map(moment, self.last.values()), default=None)
+        return max(map(self.moment, self.last.values()), default=None)
 
     def _begin_again(self, cpu: int, only: int | None, since: int, until: int, at: At, out: list[Held]) -> None:
         place = At(at.line, at.offset, until, cpu, None, b"")
@@ -135,7 +137,7 @@ class Clock:
                 self._ledger.unparsed += 1
                 kept.append(item.unparsed)
             elif item.record is None:
-                self._ledger.other[item.name] += 1
+                self._ledger.count_other(item.name)
             else:
                 self._ledger.ours += 1
                 kept.append(item.record)

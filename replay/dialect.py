@@ -5,34 +5,111 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from mmlist import grammars
-
-DIALECTS = ("trace_cmd", "tracefs", "perf_script")
-"""The grammars of event lines, the stricter first: where two read as many lines, the earlier is meant."""
-
 
 HOT = ("stamp", "cpu", "name", "task", "pid", "tgid", "flags", "args")
 """The groups of `Dialect.hot`."""
 
 
+SECONDS: tuple[int, ...] = (1, *(int(10 ** (9 - digits)) for digits in range(1, 10)))
+"""What a stamp of seconds without its dot is multiplied with, by the number of its decimals; 1 without a dot."""
+
+
+class Form(NamedTuple):
+    """A dialect's grammar: `start` reads a line as printed, `reindented` one that was moved (empty: none does).
+
+    `unit` is what its times count where they have no dot, or if it is not "raw" in any case: "ms", "us". `loose`: it
+    reads nearly any text, and is told by all lines of a log alone.
+    """
+
+    grammar: str
+    start: str = "start"
+    reindented: str = ""
+    unit: str = "raw"
+    loose: bool = False
+
+
+FORMS = {
+    "trace_cmd": Form("trace_cmd", reindented="reindented"),
+    "trace_cmd_latency": Form("trace_cmd", "latency"),
+    "tracefs": Form("tracefs", reindented="reindented"),
+    "perf_script": Form("perf_script", reindented="reindented"),
+    "latency": Form("latency", reindented="reindented", unit="us"),
+    "latency_counter": Form("latency", "counter", "reindented_counter"),
+    "latency_verbose": Form("latency", "verbose", unit="ms"),
+    "latency_verbose_counter": Form("latency", "verbose_counter"),
+    "perf_script_bare": Form("perf_script", "bare"),
+    "function_graph": Form("function_graph"),
+    "remote": Form("remote"),
+    "nocontext": Form("nocontext", loose=True),
+}
+"""The stricter first: where two read as many lines, the earlier is meant."""
+
+DIALECTS = tuple(FORMS)
+"""The names of all dialects, as a run has them."""
+
+ADVICE = {
+    "raw": ("tracefs' raw output", "text: echo 0 > /sys/kernel/tracing/options/raw, then read trace again"),
+    "hex": ("tracefs' hex output", "text: echo 0 > /sys/kernel/tracing/options/hex, then read trace again"),
+    "histogram": ("a histogram of tracefs", "the events themselves: the file trace, not hist"),
+    "perf_trace": ("the output of perf trace", "that of perf script"),
+    "perf_timehist": ("the output of perf sched timehist", "that of perf script"),
+    "perf_dump": ("the output of perf script -D", "that of perf script without -D"),
+    "definition": ("a list of probe definitions", "what the probes recorded: the file trace"),
+    "buffer_statistics": ("the statistics of a buffer", "its content: the file trace"),
+}
+"""What the outputs of foreign.lark are, and what would be right."""
+
+_BACK = 5  # one line in so many that goes back in time is no forgery any more
+_ALL = 0.9  # of the lines must be read by a loose dialect
+
+
 class Dialect:
     """One dialect's expressions: `line` reads one line, `reindented` one whose left blanks are not the kernel's.
 
-    `scan` reads a block: each line is one match, newline included, whose group `stamp` is None where the line is no
-    event line of this dialect. `hot` are the numbers of the groups HOT in it; what the dialect does not print is a group
-    that is None in every event line.
+    `scan` reads a block: each line is one match, newline included; its group `absent` took part where the line is no line
+    of this dialect. `hot` are the numbers of the groups HOT in it; what the dialect does not print is a group that is
+    None in every line. `full`: each event line has a task, a CPU and a time. `scale` is what a stamp without its dot is
+    multiplied with, by the number of its decimals, for nanoseconds (or the number itself, of a clock without a dot).
     """
 
     def __init__(self, name: str) -> None:
-        """`name`: that of its grammar."""
-        expression = grammars.load(name).expression
+        """`name`: a key of FORMS."""
         self.name = name
+        self.form = form = FORMS[name]
+        expression = grammar(name).expression
         self.line = grammars.compiled(expression)
-        self.reindented = grammars.load(name, "reindented").pattern
+        moved = form.reindented and grammars.load(form.grammar, form.reindented).pattern
+        self.reindented: re.Pattern[bytes] = moved or _NOTHING
         self.scan = grammars.compiled(rf"{expression}\n|(?P<absent>)[^\n]*\n")
-        group = self.scan.groupindex
-        self.hot = tuple(group.get(name, group["absent"]) for name in HOT)
+        groups = {group.partition("__")[0]: number for group, number in self.scan.groupindex.items()}
+        self.hot = tuple(groups.get(name, groups["absent"]) for name in HOT)
+        self.full = name not in _PARTIAL
+        self.unit = form.unit
+        self.scale = SECONDS if form.unit == "raw" else _scale(_POWER[form.unit])
+
+    def differences(self, lines: Sequence[bytes]) -> bool:
+        """Whether the times of `lines` are those since the line before (perf's --deltatime), so that they tell no order."""
+        if self.form.grammar != "perf_script":
+            return False
+        last: dict[bytes | None, bytes] = {}
+        back = 0
+        for parts in (grammars.parts(found) for found in map(self.line.fullmatch, lines) if found is not None):
+            cpu, stamp = parts.get("cpu"), parts.get("stamp", b"")
+            back += cpu in last and (len(stamp), stamp) < (len(last[cpu]), last[cpu])
+            last[cpu] = stamp
+        return back * _BACK > len(lines)
+
+
+_NOTHING = re.compile(rb"(?!)")
+_PARTIAL = frozenset({"perf_script_bare", "function_graph", "remote", "nocontext"})
+_POWER = {"ms": 6, "us": 3}
+
+
+def _scale(power: int) -> tuple[int, ...]:
+    return tuple(int(10 ** max(0, power - digits)) for digits in range(10))
 
 
 @functools.cache
@@ -41,27 +118,52 @@ def dialect(name: str) -> Dialect:
     return Dialect(name)
 
 
-def tell(lines: Sequence[bytes], *, apart_from: Dialect | None = None) -> Dialect | None:
-    """The dialect that reads most of `lines`, None if none reads any.
+def grammar(name: str) -> grammars.Grammar:
+    """The grammar of the lines of the dialect `name`, as printed."""
+    form = FORMS[name]
+    return grammars.load(form.grammar, form.start)
 
-    Lines as printed count before re-indented ones, which do not count where another dialect than `apart_from` is sought.
+
+class Told(NamedTuple):
+    """How many of some lines a dialect reads: as `printed`, or but `moved`."""
+
+    printed: int
+    moved: int
+    dialect: Dialect | None
+
+
+def tell(lines: Sequence[bytes], *, apart_from: Dialect | None = None, loose: bool = True) -> Told:
+    """The dialect that reads most of `lines`, none if none reads any.
+
+    Lines as printed count before re-indented ones, which do not count where another dialect than `apart_from` is
+    sought. `loose`: whether dialects that read nearly any text come into question.
     """
-    best: tuple[int, int] = (0, 0)
-    found: Dialect | None = None
+    best = Told(0, 0, None)
     for candidate in map(dialect, DIALECTS):
-        if candidate is apart_from:
+        if candidate is apart_from or (candidate.form.loose and (not loose or best.printed)):
             continue
         printed = sum(1 for line in lines if _fits(candidate.line.fullmatch(line)))
+        if candidate.form.loose and printed < len(lines) * _ALL:
+            continue
         moved = 0 if printed or apart_from else sum(1 for line in lines if candidate.reindented.fullmatch(line))
-        if (printed, moved) > best:
-            best, found = (printed, moved), candidate
-    return found
+        if (printed, moved) > best[:2]:
+            best = Told(printed, moved, candidate)
+            if printed * 2 > len(lines):
+                break
+    return best
+
+
+def foreign(lines: Sequence[bytes]) -> tuple[str, str] | None:
+    """What most of `lines` are if they are an output that is known and cannot be replayed, and what would be right."""
+    known = grammars.load("foreign")
+    kinds = [parts["kind"].decode() for parts in map(known.read, lines) if parts is not None]
+    return ADVICE[max(kinds, key=kinds.count)] if len(kinds) * 2 > len(lines) else None
 
 
 def explain(name: str, text: bytes, *, reason: bool = True) -> tuple[int, str]:
     """Where (column, 1-based) and why the dialect `name` refuses a line: Lark's own words."""
     try:
-        grammars.load(name).parse(text)
+        grammar(name).parse(text)
     except grammars.Refused as refused:
         return refused.column, f"expected {refused.expected}" if reason else refused.expected
     return 1, "expected context columns of one event" if reason else "one event"

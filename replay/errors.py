@@ -5,6 +5,8 @@ A violation is never an exception: it is data (`mmlist.replay.facts.Violation`).
 
 from __future__ import annotations
 
+from mmlist.replay.display import pointed, printable
+
 
 class MmlistError(Exception):
     """Root of all errors that a user can cause or mend; its text is the message, without a traceback."""
@@ -13,8 +15,9 @@ class MmlistError(Exception):
 class InputError(MmlistError):
     """An input that cannot be read.
 
-    `file`, `line` and `column` (1-based, None where they make no sense) say where, `text` is the line met there,
-    `expected` what would have been right. `str()` renders `file:line:column: message`, the line and a caret.
+    `file`, `line` and `column` (1-based, None where they make no sense) say where, `text` is the line met there (the
+    column counts its bytes, or its characters where it is a str), `expected` what would have been right. `str()` renders
+    `file:line:column: message`, the line and a caret, without control characters.
     """
 
     def __init__(
@@ -24,7 +27,7 @@ class InputError(MmlistError):
         file: str | None = None,
         line: int | None = None,
         column: int | None = None,
-        text: str | None = None,
+        text: bytes | str | None = None,
         expected: str | None = None,
     ) -> None:
         super().__init__(message)
@@ -40,12 +43,8 @@ class InputError(MmlistError):
         head = f"{where}: {self.message}" if where else self.message
         if self.expected is not None:
             head += f" (expected {self.expected})"
-        if self.text is None:
-            return head
-        shown = self.text[:200]
-        if self.column is None or self.column > 200:
-            return f"{head}\n  {shown}"
-        return f"{head}\n  {shown}\n  {' ' * (self.column - 1)}^"
+        shown = [] if self.text is None else pointed(self.text, self.column)
+        return "\n  ".join([printable(head), *shown])
 
 
 class OptionError(MmlistError):

@@ -202,6 +202,17 @@ class Checked(msgspec.Struct):
     reason: str = ""
 
 
+class LedgerRow(msgspec.Struct):
+    """Lines that were read as the same. `kind` is one of ledger.CLASSES; `name` the event's (None: a class without names).
+
+    There is a row for each class; the lines of all rows add up to `Run.lines`.
+    """
+
+    kind: str
+    name: str | None
+    lines: int
+
+
 class Statistic(msgspec.Struct):
     """One number about the run: name, value, and its unit or meaning in `text`."""
 
@@ -251,6 +262,7 @@ Fact = (
     | UnparsedRow
     | Reordered
     | Checked
+    | LedgerRow
     | Statistic
     | Run
 )

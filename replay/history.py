@@ -37,7 +37,7 @@ _FIELDS = frozenset(
 """Fields by which the events of ours say something (EVENTS.md)."""
 
 _HEADER_LINES = 200
-_SILENT_DIALECTS = frozenset({"perf_script"})
+_SILENT_DIALECTS = frozenset({"perf_script", "perf_script_bare"})
 
 
 @dataclass(frozen=True)
@@ -106,12 +106,14 @@ class History:
         )
         self.checked = [self._status(invariant) for invariant in self.invariants]
         active = [i for i, status in zip(self.invariants, self.checked, strict=True) if status.status == "checked"]
-        self.judge = Judge(active, self.state, reports_loss=self.parser.dialect not in _SILENT_DIALECTS)
+        self.judge = Judge(
+            active, self.state, reports_loss=self.parser.dialect not in _SILENT_DIALECTS, doubt=_doubt(self.parser)
+        )
         self.tasks: dict[int, f.TaskSpan] = {}
         self.losses: Counter[str] = Counter()
         self.seq = 0
         self.names: set[str] = set()
-        self.events = 0
+        self.ours: Counter[str] = Counter()
 
     def _survey(self) -> tuple[Survey, Parser]:
         """Survey the log's beginning; all of it only if an event that decides something stands first further on."""
@@ -211,6 +213,7 @@ class History:
         yield from self.tasks.values()
         yield from self._violations()
         yield from self.checked
+        yield from (f.LedgerRow(*row) for row in self.parser.ledger.rows(self.ours))
         yield from self._statistics()
         yield self._run()
 
@@ -220,7 +223,7 @@ class History:
         self.seq = at.seq
         if record.name not in self.names and _readable(record):
             self.names.add(record.name)
-        self.events += 1
+        self.ours[record.name] += 1
         if at.seq != at.line:
             state.facts.append(f.Reordered(at.line, at.seq))
         if at.pid is not None:
@@ -275,10 +278,6 @@ class History:
             yield violation
 
     def _statistics(self) -> Iterator[f.Fact]:
-        ledger = self.parser.ledger
-        for name in ("header", "ours", "continuation", "loss", "blank", "unparsed"):
-            yield f.Statistic(name, getattr(ledger, name), "lines")
-        yield f.Statistic("other", ledger.other.total(), "lines of other events")
         for name, why in self.survey.distrusted.items():
             yield f.Statistic(f"distrusted {name}", 1, why)
         for (at, what), index in zip(self.state.differences, range(1000), strict=False):
@@ -293,8 +292,10 @@ class History:
         if errors:
             return "unknown", f"{errors[0].code} {errors[0].slug} is undecided: {errors[0].reason}"
         checked = {status.code for status in self.checked if status.status == "checked"}
-        if not self.events:
+        if not self.ours:
             return "unknown", "the log has no event of ours: nothing could be checked"
+        if doubt := _doubt(self.parser, whole=False):
+            return "unknown", doubt
         if not self.names:
             return "unknown", "no event of ours has the fields that it needs: nothing could be checked"
         if not checked:
@@ -322,7 +323,7 @@ class History:
             options=self.options.text(),
             verdict=verdict,
             reason=reason,
-            events=self.events,
+            events=self.ours.total(),
             compared=self.state.compared,
             differing=self.state.differing,
             mmlist_offset=found.mmlist_offset,
@@ -343,6 +344,17 @@ def _readable(record: Record) -> bool:
     """Whether a record has a field that its event may have: one with others alone says nothing."""
     found = fields(record)
     return not found or not _FIELDS.isdisjoint(found)
+
+
+def _doubt(parser: Parser, *, whole: bool = True) -> str:
+    """Why nothing that such a log shows is certain; with `whole` also what leaves a verdict, but proves nothing."""
+    lacking = parser.lacking if whole else parser.lacking & {"task"}
+    if lacking:
+        shown = " and no ".join(sorted(parser.lacking, key=("task", "CPU", "time").index))
+        return f"the log shows no {shown}: calls cannot be paired with their returns, nor lines be put in order"
+    if len(parser.buffers) > 1:
+        return f"events of ours stand in {len(parser.buffers)} buffers: each may be there twice"
+    return ""
 
 
 def _lost(losses: Counter[str]) -> str:

@@ -46,11 +46,15 @@ class _Span(msgspec.Struct):
 class Judge:
     """Hears the changes of every step, asks the invariants that they can break, keeps the violations."""
 
-    def __init__(self, invariants: Iterable[Invariant], state: State, *, reports_loss: bool) -> None:
-        """`invariants` are those to check; `reports_loss`: the log's dialect says when events are missing."""
+    def __init__(self, invariants: Iterable[Invariant], state: State, *, reports_loss: bool, doubt: str = "") -> None:
+        """`invariants` are those to check; `reports_loss`: the log's dialect says when events are missing.
+
+        `doubt`: why nothing in this log is certain, if so.
+        """
         self.violations: list[Violation] = []
         self._state = state
         self._reports_loss = reports_loss
+        self._doubt = doubt
         self._listeners: dict[type[Change], list[Invariant]] = {}
         for invariant in invariants:
             for kind in invariant.changes:
@@ -164,6 +168,8 @@ class Judge:
 
     def _certainty(self, finding: Finding) -> tuple[str, str]:
         state = self._state
+        if self._doubt:
+            return "undecided", self._doubt
         for one, other in finding.order:
             if one is not other and state.tied(one, other):
                 return "undecided", f"the clock does not fix the order of lines {one.line} and {other.line}"

@@ -58,6 +58,7 @@ class Block(NamedTuple):
     data: bytes
     overlong: int = 0
     ended: bool = True
+    outside: bool = False
 
 
 class Log:

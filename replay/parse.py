@@ -9,27 +9,32 @@ counted once. All of it is one class, over 400 lines: the hot loop and what it r
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterator
-from sys import intern
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from mmlist import grammars
 from mmlist.replay import payload
-from mmlist.replay.clock import SCALE, Clock, Held, Suspect, moment
-from mmlist.replay.dialect import Dialect, explain, tell
+from mmlist.replay.clock import Clock, Held, Suspect
+from mmlist.replay.dialect import Dialect, explain, foreign, tell
 from mmlist.replay.errors import InputError
+from mmlist.replay.interned import Names, Numbers
 from mmlist.replay.ledger import Ledger
 from mmlist.replay.log import Block, Log
 from mmlist.replay.record import At, Loss, Record, Unparsed
+from mmlist.replay.running import Running
+from mmlist.replay.wrapping import PLAIN, sample, tell_wrapped
 
 Item = Record | Loss | Unparsed
 
-_SAMPLE = 64  # lines that the dialect is told from
+_SAMPLE = 64  # lines by which another dialect is told
+_WINDOW = 8192  # bytes that the dialect is told from at a time
+_UNTOLD = 4 * 1024 * 1024  # bytes of text in which no dialect was found, before it is no log
 _SPLIT = 4  # lines at most that one comm column is spread over
 _HELD = 100_000  # items held back at most while a line is undecided
 _TASK = 16
+_NEWLINE = re.compile(rb"\n")
 
 
 BACKWARDS = "time goes backwards"
@@ -40,36 +45,16 @@ class Line(Record):
     """A record with all its `parts`, by the names of the grammar's terminals: what `mmlist parse` prints."""
 
     parts: dict[str, bytes] = msgspec.field(default_factory=dict)
-
-
-class _Numbers(dict[bytes, int]):
-    """Remembers the integers that were read."""
-
-    def __missing__(self, text: bytes) -> int:
-        if len(self) > 1 << 16:
-            self.clear()
-        number = self[text] = int(text)
-        return number
-
-
-class _Names(dict[bytes, str | None]):
-    """Name as printed -> interned; None for a name that nobody asked for."""
-
-    def __init__(self, wanted: frozenset[str] | None) -> None:
-        super().__init__()
-        self._wanted = wanted
-
-    def __missing__(self, name: bytes) -> str | None:
-        text = intern(name.decode("latin-1"))
-        self[name] = found = text if self._wanted is None or text in self._wanted else None
-        return found
+    dialect: str = ""
+    unit: str = "raw"  # of a time without a dot
 
 
 class Parser:
     """Reads one log once. With `names`, only records of these names are yielded, the others are but counted.
 
     `ledger` counts lines, `dialect` is the last dialect met, `ts_unit` "ns", "raw" or "none", `ts_digits` the decimals
-    printed; all are complete when `records` is at its end.
+    printed, `lacking` what records yielded do not say ("task", "CPU", "time"), `buffers` the names of trace-cmd's buffers
+    that they stood in (none: the log doesn't name them); all are complete when `records` is at its end.
     """
 
     def __init__(self, log: Log, names: frozenset[str] | None = None) -> None:
@@ -78,14 +63,27 @@ class Parser:
         self.dialect = ""
         self._log = log
         self._all = names is None
-        self._names = _Names(names)
-        self._numbers = _Numbers()
+        self._names = Names(names)
+        self._numbers = Numbers()
         self._clock = Clock(self.ledger)
         self._dialect: Dialect | None = None
         self._out: list[Held] = []
         self._before: tuple[str, bytes, Record | None] | None = None  # the record that a line may go on
         self._carried: Block | None = None
         self._skip = 0  # offset up to which lines were taken already
+        self._wrapping = PLAIN
+        self._timeless = False  # what is printed as time is none
+        self._again = False  # a header came: the dialect is to be told anew
+        self._titled = False  # some header came
+        self._untold = 0
+        self._refusal: InputError | None = None
+        self._raws: deque[tuple[int, int, list[int]]] = deque(
+            maxlen=2
+        )  # line, offset, places of lines of wrapped blocks
+        self._dump = 0  # lines of dashes still to come of a dump in the kernel's log
+        self._running = Running()
+        self.lacking: set[str] = set()
+        self.buffers: set[bytes] = set()
 
     @property
     def ts_unit(self) -> str:
@@ -102,7 +100,9 @@ class Parser:
         payload.forget()
         out = self._out
         for block in self._log.blocks():
-            if block.overlong:
+            if block.outside:
+                self.ledger.header += block.data.count(b"\n")
+            elif block.overlong:
                 self._overlong(block)
             else:
                 self._block(block)
@@ -113,6 +113,9 @@ class Parser:
         if self._carried is not None:
             carried, self._carried = self._carried, None
             self._scan(carried, last=True)
+            self._place(None)
+        if self._dialect is None and self._refusal is not None:
+            raise self._refusal
         if self._log.damage is not None:
             self._truncated()
         self._clock.finish(out)
@@ -121,13 +124,19 @@ class Parser:
 
     # --- blocks ------------------------------------------------------------------------------------------------------
 
-    def _block(self, block: Block) -> None:
+    def _block(self, raw: Block) -> None:
+        if self._dialect is None or self._again:
+            self._tell(raw)
+        block = raw
+        if self._wrapping is not PLAIN:
+            block = raw._replace(data=self._wrapping.strip(raw.data))
+            self._raws.append((raw.line, raw.offset, [0, *(found.end() for found in _NEWLINE.finditer(raw.data))]))
         carried, self._carried = self._carried, None
         if carried is not None:
             block = Block(carried.line, carried.offset, carried.data + block.data, 0, block.ended)
-        if self._dialect is None:
-            self._tell(block)
         self._scan(block)
+        if self._raws:
+            self._place(raw)
 
     def _scan(self, block: Block, *, last: bool = False) -> None:
         """Read a block from its start, again and again from where the dialect changed."""
@@ -135,8 +144,35 @@ class Parser:
         while start < len(block.data):
             if self._dialect is None:
                 line, start = self._notes_only(block, line)
-            else:
+            elif self._dialect.full and not self._timeless:
                 line, start = self._events(block, self._dialect, line, start, last)
+            else:
+                line, start = self._partial(block, self._dialect, line, start, last)
+
+    def _place(self, raw: Block | None) -> None:
+        """Set right the offsets of what stands in `out`: in a wrapped log they were counted without what was wrapped."""
+        for item in self._out:
+            at = item.unparsed.at if isinstance(item, Suspect) else item.at
+            for line, offset, places in self._raws:
+                if line <= at.line < line + len(places):
+                    at.offset = offset + places[at.line - line]
+            if raw is not None and self._wrapping.width and isinstance(item, Record) and at.offset >= raw.offset:
+                start = at.offset - raw.offset
+                self.buffers.add(raw.data[start : start + self._wrapping.width].strip(b": "))
+
+    def _partial(self, block: Block, dialect: Dialect, line: int, start: int, last: bool) -> tuple[int, int]:
+        """The same as `_events` for a dialect whose lines do not all have a task, a CPU and a time."""
+        if dialect.name == "function_graph":
+            self._running.first(block.data[start:])
+        absent = dialect.scan.groupindex["absent"]
+        for number, m in enumerate(dialect.scan.finditer(block.data, start), line):
+            if m[absent] is None and block.offset + m.start() >= self._skip:
+                self._take(number, block.offset + m.start(), grammars.parts(m), number)
+            else:
+                self._odd(block, number, m, last)
+            if self._dialect is not dialect:
+                return number, m.start()
+        return line, len(block.data)
 
     def _events(self, block: Block, dialect: Dialect, line: int, start: int, last: bool) -> tuple[int, int]:
         """The hot loop. Answers the line and the place in the block up to which it came."""
@@ -144,6 +180,7 @@ class Parser:
         out, clock, names, numbers = self._out, self._clock, self._names, self._numbers
         latest, watched = clock.last, clock.watched
         stamp_, cpu_, name_, task_, pid_, tgid_, flags_, args_ = dialect.hot
+        scale = dialect.scale
         others: defaultdict[bytes, int] = defaultdict(int)
         append, ours = out.append, 0
         before: re.Match[bytes] | None = None
@@ -183,10 +220,11 @@ class Parser:
             if tgid is not None:
                 tgid = None if tgid[0] == 45 else numbers[tgid]  # dashes: not known
             whole, _, digits = stamp.partition(b".")
-            when = int(whole + digits) * SCALE[len(digits)]
+            when = int(whole + digits) * scale[len(digits)]
             at = At(number, base + m.start(), when, cpu, numbers[pid], task.lstrip(b" "))
             if everything:
-                record = Line(at, name, args, "event", tgid, flags, stamp, number, grammars.parts(m))
+                parts = grammars.parts(m)
+                record = Line(at, name, args, "event", tgid, flags, stamp, number, parts, dialect.name, dialect.unit)
             else:
                 record = Record(at, name, args, "event", tgid, flags, stamp, number)
             append(record)
@@ -195,7 +233,7 @@ class Parser:
             self._before = before[name_].decode("latin-1"), before[args_] or b"", record
         self.ledger.ours += ours
         for raw, count in others.items():
-            self.ledger.other[raw.decode("latin-1")] += count
+            self.ledger.count_other(raw.decode("latin-1"), count)
         return end
 
     # --- by hand -----------------------------------------------------------------------------------------------------
@@ -206,11 +244,13 @@ class Parser:
         if offset < self._skip:
             return
         text = self._text(m[0][:-1])
-        if m["stamp"] is not None:
+        if m["absent"] is None:
             self._take(number, offset, grammars.parts(m), number)
         elif not text:
             self.ledger.blank += 1
             self._before = None
+        elif text.startswith((b"# tracer:", b"cpus=")) and self._retold(block, m.start()):
+            return
         elif not self._note(number, offset, text):
             self._strange(block, number, m, text, last)
 
@@ -242,7 +282,10 @@ class Parser:
         lines = block.data[start : start + 4096].split(b"\n")[:_SPLIT]
         for count in range(2, len(lines) + 1):
             # No comm holds a NUL: it stands for the newline, which the grammar keeps for the end of a line.
-            found = self._dialect.line.fullmatch(self._text(b"\0".join(lines[:count])))
+            joined = self._text(b"\0".join(lines[:count]))
+            found = self._dialect.line.fullmatch(joined)
+            if found is None and self._dialect.name == "perf_script":
+                found = self._dialect.reindented.fullmatch(joined)  # with callchains, the comm is not padded
             if found is not None:
                 parts = {name: value.replace(b"\0", b"\n") for name, value in grammars.parts(found).items()}
                 self._skip = block.offset + start + sum(len(line) + 1 for line in lines[:count])
@@ -253,46 +296,73 @@ class Parser:
 
     def _take(self, number: int, offset: int, parts: dict[str, bytes], last_line: int) -> None:
         """One record of which the parts are known."""
-        out, clock = self._out, self._clock
-        cpu, stamp = int(parts["cpu"]), parts["stamp"]
-        tgid = parts.get("tgid", b"-")
-        at = At(number, offset, moment(stamp), cpu, int(parts["pid"]), parts.get("task", b"").lstrip(b" "))
-        args = self._text(parts.get("args", b""))
-        kind = "event"
+        cpu = int(parts["cpu"]) if "cpu" in parts else None
         if "lost" in parts:
             self.ledger.loss += 1
-            clock.lost(Loss(At(number, offset, None, cpu, None, b""), cpu, int(parts["lost"]), None, None, "perf_lost"))
+            at = At(number, offset, None, cpu, None, b"")
+            self._clock.lost(Loss(at, cpu, int(parts["lost"]), None, None, "perf_lost"))
             self._before = None
             return
+        stamp = None if self._timeless else parts.get("stamp")
+        comm, pid = self._task(cpu, parts)
+        at = At(number, offset, None if stamp is None else self._clock.moment(stamp), cpu, pid, comm)
+        args = self._text(parts.get("args", b""))
+        kind = "event"
         if "name" in parts:
             printed = parts["name"].decode("latin-1")
             name = self._names[parts["name"]]
         else:
             args = self._text(parts.get("text", parts.get("meta", b"")))
-            more = {"kind": b"meta"} if "meta" in parts else grammars.load("text").read(args) or {}
+            kind, more = self._kind(parts, args)
             parts = {**parts, **more}
-            kind = parts.pop("kind", b"tracer_line").decode()
             printed, name = f"<{kind}>", "" if self._all else None
         record: Record | None = None
         if name is not None:
-            flags = parts.get("flags")
-            known = None if tgid.startswith(b"-") else int(tgid)
-            if self._all:
-                record = Line(at, name, args, kind, known, flags, stamp, last_line, parts)
-            else:
-                record = Record(at, name, args, kind, known, flags, stamp, last_line)
+            record = self._record(at, name, args, kind, parts, last_line)
         self._before = printed, args, record
-        if kind != "meta":
-            if not clock.follows(cpu, stamp, at, out):
-                clock.suspect(Suspect(cpu, stamp, printed, record, _forged(at, printed, args)), out)
+        if stamp is not None and cpu is not None and kind != "meta":
+            clock = self._clock
+            if not clock.follows(cpu, stamp, at, self._out):
+                clock.suspect(Suspect(cpu, stamp, printed, record, _forged(at, printed, args)), self._out)
                 return
             clock.last[cpu] = stamp
-            clock.arrive(cpu, stamp, out)
+            clock.arrive(cpu, stamp, self._out)
         if record is None:
-            self.ledger.other[printed] += 1
+            self.ledger.count_other(printed)
         else:
             self.ledger.ours += 1
-            out.append(record)
+            self._out.append(record)
+
+    def _task(self, cpu: int | None, parts: dict[str, bytes]) -> tuple[bytes, int | None]:
+        """Who was running: as printed, or as function_graph said before."""
+        if "next_pid" in parts and cpu is not None:
+            self._running.arrive(cpu, parts["next_task"], int(parts["next_pid"]))
+        if "pid" in parts:
+            return parts.get("task", b"").lstrip(b" "), int(parts["pid"])
+        assert self._dialect is not None
+        if cpu is not None and self._dialect.name == "function_graph":
+            return self._running.on(cpu)
+        return b"", None
+
+    def _kind(self, parts: dict[str, bytes], text: bytes) -> tuple[str, dict[str, bytes]]:
+        """What a record without a name is, and its further parts."""
+        if "meta" in parts:
+            return "meta", {}
+        if "next_pid" in parts:
+            return "graph_switch", {}
+        more = grammars.load("text").read(text) or {}
+        return more.pop("kind", b"tracer_line").decode(), more
+
+    def _record(self, at: At, name: str, args: bytes, kind: str, parts: dict[str, bytes], last_line: int) -> Record:
+        flags, stamp, tgid = parts.get("flags"), parts.get("stamp"), parts.get("tgid", b"-")
+        known = None if tgid.startswith(b"-") else int(tgid)
+        if not self._all:
+            missing = (("task", at.pid), ("CPU", at.cpu), ("time", at.ts))
+            self.lacking.update(what for what, value in missing if value is None)
+            return Record(at, name, args, kind, known, flags, stamp, last_line)
+        assert self._dialect is not None
+        dialect = self._dialect
+        return Line(at, name, args, kind, known, flags, stamp, last_line, parts, dialect.name, dialect.unit)
 
     def _back(self, number: int, offset: int, m: re.Match[bytes]) -> None:
         """An event line whose time goes back."""
@@ -319,10 +389,16 @@ class Parser:
         if kind == "frame":
             self.ledger.continuation += 1
             kind = "stack_frame"
+        elif kind == "separator":
+            self.ledger.header += 1
+            self._dump = max(0, self._dump - 1)
         else:
+            if kind == "dump":
+                self._dump = 2 if text.startswith(b"D") else 0
             self.ledger.header += 1
             if kind == "cpus" or text.startswith(b"# tracer:"):
                 self._clock.header()
+                self._titled = True
             if kind == "entries" and (missing := int(parts["written"]) - int(parts["kept"])) > 0:
                 self._clock.lost(Loss(msgspec.structs.replace(at), None, missing, None, None, "overwritten"))
             kind = "header"
@@ -338,6 +414,8 @@ class Parser:
         if not payload.unfinished(name, args):
             return False
         longer = args + b"\n" + text
+        if self.dialect == "function_graph":
+            longer = longer.removesuffix(b" */")
         if record is not None:
             record.args, record.last_line = longer, number
         self._before = name, longer, record
@@ -357,8 +435,12 @@ class Parser:
             self._before = None
 
     def _unparsed(self, number: int, offset: int, text: bytes, cut: bool) -> None:
-        assert self._dialect is not None
-        column, reason = explain(self._dialect.name, text)
+        if self._wrapping.kernel_log and not self._dump:
+            self.ledger.count_other("<printk>")
+            if self._all:
+                self._out.append(Line(At(number, offset, None, None, None, b""), "", text, "printk", last_line=number))
+            return
+        column, reason = explain(self.dialect or "tracefs", text)
         if cut:
             reason = f"the log ends within this line ({reason})"
         self.ledger.unparsed += 1
@@ -382,48 +464,101 @@ class Parser:
     # --- dialects ----------------------------------------------------------------------------------------------------
 
     def _tell(self, block: Block) -> None:
-        """Tell the dialect from the block's first lines that are no notes; a block of mere notes tells nothing."""
-        sample: list[tuple[int, bytes]] = []
-        notes = grammars.load("notes").pattern
-        for number, raw in enumerate(block.data.split(b"\n"), block.line):
-            text = self._text(raw).lstrip(b"\0")
-            if text and notes.fullmatch(text) is None:
-                sample.append((number, text))
-                if len(sample) == _SAMPLE:
-                    break
-        if not sample:
+        """Tell wrapping and dialect from the block's first lines that are no notes; mere notes tell no dialect.
+
+        The kernel's log is searched through for a dump; any other text is no log if nothing is found for too long.
+        """
+        start = 0
+        while start < len(block.data):
+            end = block.data.find(b"\n", start + _WINDOW) + 1 or len(block.data)
+            found = tell_wrapped(block.data[start:end], crlf=self._log.crlf, loose=not start and block.line == 1)
+            told = found.told.dialect
+            if told is not None and told.form.loose and not self._believed(told, [text for _, text in found.lines]):
+                told = None
+            if told is not None or (found.wrapping is not PLAIN and not found.lines):
+                self._wrapping = found.wrapping
+                self._adopt(told, [text for _, text in found.lines])
+                return
+            if self._again or not found.lines:
+                return
+            self._wrapping = found.wrapping
+            self._refuse(block, start, found.lines)
+            start = end
+
+    def _believed(self, loose: Dialect, lines: list[bytes]) -> bool:
+        """Whether a text that a loose dialect reads is a log: a tracer's header says so, or an event of ours."""
+        if self._all or self._titled:
+            return True
+        read = (loose.line.fullmatch(text) for text in lines)
+        return any(self._names[found["name"]] for found in read if found is not None and found["name"] is not None)
+
+    def _refuse(self, block: Block, start: int, lines: Sequence[tuple[int, bytes]]) -> None:
+        """Keep what is to be said if no dialect is found at all; say it at once if it was sought for long enough."""
+        if self._refusal is None:
+            texts = [text for _, text in lines]
+            line = block.line + block.data.count(b"\n", 0, start) + lines[0][0]
+            column, expected = explain("tracefs", texts[0], reason=False)
+            message = f"no known dialect: {len(lines)} lines were tried"
+            if (known := foreign(texts)) is not None:
+                column, message, expected = 1, f"is {known[0]}", known[1]
+            elif self._wrapping.kernel_log:
+                column, message, expected = 1, "is the kernel's log", "a dump of ftrace in it (Dumping ftrace buffer:)"
+            self._refusal = InputError(
+                message, file=self._log.name, line=line, column=column, text=texts[0], expected=expected
+            )
+        self._untold += _WINDOW
+        if self._untold > _UNTOLD and not self._wrapping.kernel_log:
+            raise self._refusal
+
+    def _adopt(self, told: Dialect | None, lines: list[bytes]) -> None:
+        """Go on in a dialect."""
+        self._again = False
+        if told is None or told is self._dialect:
             return
-        found = tell([text for _, text in sample])
-        if found is None:
-            number, text = sample[0]
-            column, expected = explain("tracefs", text, reason=False)
-            shown = text.decode("utf-8", "backslashreplace")
-            message = f"no known dialect: {len(sample)} lines were tried"
-            raise InputError(message, file=self._log.name, line=number, column=column, text=shown, expected=expected)
-        self._dialect, self.dialect = found, found.name
+        if self._dialect is not None and self._clock.scale != told.scale:
+            self._clock.header()  # times of another kind: another capture
+        self._clock.scale = told.scale
+        self._dialect, self.dialect = told, told.name
+        self._timeless = told.differences(lines)
+
+    def _retold(self, block: Block, start: int) -> bool:
+        """Whether another capture in another dialect begins with the header at `start`."""
+        lines = [text for _, text in sample(block.data[start : start + _WINDOW], PLAIN, crlf=self._log.crlf)]
+        if not lines:
+            self._again = True
+            return False
+        found = tell(lines).dialect
+        if found is None or found is self._dialect:
+            return False
+        self._adopt(found, lines)
+        return True
 
     def _other_dialect(self, block: Block, number: int, start: int) -> bool:
         """Whether another dialect reads this line; if it reads more of what follows too, it is the dialect from here on."""
         assert self._dialect is not None
         lines = [self._text(raw) for raw in block.data[start : start + 16384].split(b"\n")[:_SAMPLE]]
-        found = tell(lines[:1], apart_from=self._dialect)
+        found = tell(lines[:1], apart_from=self._dialect, loose=False).dialect
         if found is None:
             return False
-        if tell(lines[1:]) is not found:
+        if tell(lines[1:]).dialect is not found:
             read = found.line.fullmatch(lines[0])
             assert read is not None
+            current, self._dialect = self._dialect, found
             self._take(number, block.offset + start, grammars.parts(read), number)
+            self._dialect = current
         else:
-            self._dialect, self.dialect = found, found.name
+            self._adopt(found, lines)
         return True
 
     def _notes_only(self, block: Block, line: int) -> tuple[int, int]:
-        """A block in which nothing told the dialect: headers and blank lines."""
+        """A block in which nothing told the dialect: headers, blank lines, what is no log."""
         offset = block.offset
         for number, raw in enumerate(block.data.split(b"\n")[:-1], line):
             text = self._text(raw).lstrip(b"\0")
-            if not text or not self._note(number, offset, text):
+            if not text:
                 self.ledger.blank += 1
+            elif not self._note(number, offset, text):
+                self._unparsed(number, offset, text, cut=False)
             offset += len(raw) + 1
         return line, len(block.data)
 

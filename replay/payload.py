@@ -29,6 +29,7 @@ _Shape = tuple["re.Pattern[bytes]", "tuple[str, ...] | None"]  # without keys, t
 
 _shapes: dict[str, list[_Shape]] = {}
 _static: dict[str, re.Pattern[bytes]] = {}
+_TOLD_COMM = re.compile(rb":-?[0-9]+/-?[0-9]+\Z")
 _OPEN_COMM = re.compile(rb"comm=[^\n]{0,14}\Z")
 
 
@@ -62,6 +63,8 @@ def unfinished(name: str, args: bytes) -> bool:
     """Whether `args` can go on in the next line: a marker's text, or one cut within a comm or a string."""
     if name in _MARKERS:
         return True
+    if name == "<meta>":
+        return args.startswith(b"PERF_RECORD_COMM") and _TOLD_COMM.search(args) is None
     if name in _STATIC and not args.startswith(b"("):
         return _anchored(name).fullmatch(args) is None
     return args.count(b'"') % 2 == 1 or _OPEN_COMM.search(args) is not None

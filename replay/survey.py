@@ -359,7 +359,8 @@ def capture_header(line: bytes) -> dict[str, object] | None:
 
 def names_in_text(blocks: Iterable[Block]) -> frozenset[str]:
     """The names of ours that stand in the text where an event's name would: at least all that the log carries."""
+    wanted = {name.encode() for name in NAMES}  # a log may hold other names without end
     found: set[bytes] = set()
     for block in blocks:
-        found.update(_NAME.findall(block.data))
-    return NAMES & {name.decode() for name in found}
+        found |= wanted.intersection(_NAME.findall(block.data))
+    return frozenset(name.decode() for name in found)

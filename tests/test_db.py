@@ -24,6 +24,7 @@ from mmlist.replay.facts import (
     EventRow,
     Fact,
     Holding,
+    LedgerRow,
     Life,
     LossRow,
     Membership,
@@ -113,6 +114,7 @@ def facts(end: Run | None = None) -> list[Fact]:
         UnparsedRow(9, 900, 3, HOSTILE, "no event name", "error"),
         Reordered(6, 4),
         Checked("M1", "unlisted-swap-holder", "E", "checked"),
+        LedgerRow("ours", "mmput", 99),
         Statistic("records", 99, "lines"),
         end or run(),
     ]
@@ -303,7 +305,12 @@ def _foreign(path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"), [("text", "not even SQLite"), ("sqlite", "not one of mmlist"), ("newer", "schema version 2")]
+    ("kind", "said"),
+    [
+        ("text", "not even SQLite"),
+        ("sqlite", "not one of mmlist"),
+        ("newer", f"schema version {SCHEMA_VERSION + 1}, of a newer"),
+    ],
 )
 def test_a_foreign_file_is_refused_unharmed(kind: str, said: str, tmp_path: Path) -> None:
     path = tmp_path / "a.db"

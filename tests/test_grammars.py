@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmlist import grammars
-from mmlist.replay.dialect import DIALECTS
+from mmlist.replay.dialect import FORMS
+from mmlist.replay.wrapping import Wrapping
 
 ROOT = Path(__file__).parent.parent
 LINES = [
-    json.loads(line)["line"].encode("utf-8", "surrogateescape")
+    Wrapping(("printk",)).strip(json.loads(line)["line"].encode("utf-8", "surrogateescape"))
     for line in (ROOT / "tests" / "data" / "lines.jsonl").read_text().splitlines()
 ]
 NOTES = [
@@ -34,6 +35,11 @@ TEXTS = [
     b"sys_getpid()",
     b"sys_read -> 0x1ee",
     b"# 2a buf: 72 61 77",
+    b"     0:120:R ==> [003]   312:100:R kworker/3:1H",
+    b"     0:120:R   + [003]   312:100:R kworker/3:1H",
+    b"kernel_clone() {",
+    b"ext4_sync_fs [ext4](sb=0x1); /* = 0x0 */",
+    b"} /* kernel_clone */",
 ]
 PAYLOADS = {
     "task_newtask": b"pid=124 comm=in it clone_flags=1200000 oom_score_adj=0",
@@ -58,8 +64,34 @@ PAIRS = [
     b"lat=2514 pid=2829 comm=my prog",
 ]
 
+STARTS = [(form.grammar, start) for form in FORMS.values() for start in (form.start, form.reindented) if start]
+WRAPPED = [
+    ("quote", b"> > "),
+    ("grep", b"trace.txt:120:"),
+    ("grep", b"trace.txt-121-"),
+    ("grep", b"120:"),
+    ("syslog", b"Nov 23 10:00:01 box kernel: "),
+    ("syslog", b"2026-11-23T10:00:01.123456+00:00 box kernel: "),
+    ("printk", b"[   71.891424] "),
+    ("printk", b"<4>[   71.891424][    T1] "),
+    ("printk", b"[Mon Nov 23 10:00:01 2026] "),
+    ("buffer", b"   a.dat: "),
+]
+FOREIGN = [
+    b"0 1 5942182052 type: 312",
+    b"00000001 00000000 00000001f8c06618 type: 132",
+    b"{ pid:       2828 } hitcount:          1",
+    b"     0.000 ( 2.459 ms): mmwork/1994 clone(clone_flags: 0x11) = 1995 (mmwork)",
+    b"     200.540639 [0000]  perf[2059]                          0.000      0.000      0.000 ",
+    b"0x388@p.data [0x150]: event: 69",
+    b"p:kprobes/mmput mmput mm=%di users=+0(%di):u32",
+    b"commit overrun: 0",
+]
+
 CASES = [
-    *((name, start, line) for name in DIALECTS for start in ("start", "reindented") for line in LINES),
+    *((name, start, line) for name, start in STARTS for line in LINES),
+    *(("wrapping", layer, line) for layer, line in WRAPPED),
+    *(("foreign", "start", line) for line in FOREIGN),
     *(("notes", "start", line) for line in NOTES + LINES),
     *(("text", "start", text) for text in TEXTS),
     *(("payload", name, text) for name, text in PAYLOADS.items()),
@@ -91,7 +123,7 @@ def test_expression_is_the_grammar(name: str, start: str, text: bytes) -> None:
 
 def test_every_case_meant_to_be_read_is() -> None:
     accepted = {text for _, _, text in ACCEPTED}
-    assert {*NOTES, *TEXTS, *PAYLOADS.values(), *PAIRS} <= accepted
+    assert {*NOTES, *TEXTS, *PAYLOADS.values(), *PAIRS, *FOREIGN, *(line for _, line in WRAPPED)} <= accepted
     assert len(accepted.intersection(LINES)) == len(LINES)
 
 

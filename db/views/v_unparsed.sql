@@ -1,4 +1,4 @@
--- Lines that could not be read, with the reason.
+-- Lines that could not be read, with the reason; a hole of NULs before a line that was read has a row too.
 -- run: number of the run
 -- file: path of the log as it was given
 -- line: line of the log

@@ -76,7 +76,10 @@ class Binder:
         """The events that `record` is; none if it says nothing to the model."""
         out: list[e.Event] = []
         name = record.name
-        handler = (self._explicit if is_explicit(record) else self._probes).get(name)
+        explicit = is_explicit(record)
+        if record.at.pid is None and not explicit:
+            return out  # what a probe means depends on what its task is in the middle of
+        handler = (self._explicit if explicit else self._probes).get(name)
         self._before(record.at, name)
         if name not in _OF_ONE_GET:
             self._tasks.of(record.at).last = ("", None)

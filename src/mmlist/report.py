@@ -7,19 +7,24 @@ from pathlib import Path
 
 import msgspec
 
-from mmlist.replay.facts import Checked, Fact, LossRow, Run, Statistic, UnparsedRow, Violation
+from mmlist.replay.facts import Checked, Fact, LedgerRow, LossRow, Run, Statistic, UnparsedRow, Violation
 from mmlist.replay.history import Options, replay
 from mmlist.replay.log import Log
 
 
 class Report(msgspec.Struct):
-    """The outcome of one replay. `run` is there once all facts have passed; `number` is its number in the database."""
+    """The outcome of one replay. `run` is there once all facts have passed; `number` is its number in the database.
+
+    `lines` say what the lines of the log were read as; `first_unparsed` is the first that could not be read.
+    """
 
     violations: list[Violation] = msgspec.field(default_factory=list)
     checked: list[Checked] = msgspec.field(default_factory=list)
     statistics: list[Statistic] = msgspec.field(default_factory=list)
+    lines: list[LedgerRow] = msgspec.field(default_factory=list)
     losses: int = 0
     unparsed: int = 0
+    first_unparsed: UnparsedRow | None = None
     last: Run | None = None
     database: str | None = None
     number: int | None = None
@@ -30,6 +35,14 @@ class Report(msgspec.Struct):
         """The run; only after all facts have passed."""
         assert self.last is not None, "the history has not ended"
         return self.last
+
+    @property
+    def ledger(self) -> dict[str, int]:
+        """Lines by what they were read as (ledger.CLASSES, in that order); they add up to `run.lines`."""
+        counts: dict[str, int] = {}
+        for row in self.lines:
+            counts[row.kind] = counts.get(row.kind, 0) + row.lines
+        return counts
 
     def watch(self, facts: Iterable[Fact]) -> Iterator[Fact]:
         """Pass `facts` on, keeping what a report is made of."""
@@ -44,6 +57,10 @@ class Report(msgspec.Struct):
                 self.losses += 1
             elif isinstance(fact, UnparsedRow):
                 self.unparsed += 1
+                if self.first_unparsed is None or fact.line < self.first_unparsed.line:
+                    self.first_unparsed = fact
+            elif isinstance(fact, LedgerRow):
+                self.lines.append(fact)
             elif isinstance(fact, Run):
                 self.last = fact
             yield fact

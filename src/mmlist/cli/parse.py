@@ -16,8 +16,9 @@ from mmlist.replay.payload import fields, place
 from mmlist.replay.record import Loss, Record, Unparsed
 
 _CONTEXT = ("comm", "pid", "tgid", "cpu", "flags", "ts", "ts_unit", "event")
-_TAKEN = frozenset({"task", "pid", "tgid", "cpu", "flags", "stamp", "name", "args", "system", "text", "meta"})
+_TAKEN = frozenset({"task", "pid", "tgid", "cpu", "flags", "stamp", "name", "args", "system", "text", "meta", "indent"})
 _LOST = {"buffer_started": "cpu_buffer_start"}
+_NAMED = frozenset({"task", "prev_task"})
 _USER_FRAME = frozenset({"addr", "object"})
 _META = re.compile(rb"PERF_RECORD_([A-Z0-9_]+).*", re.DOTALL)
 
@@ -32,19 +33,20 @@ def parse(logs: tuple[str, ...]) -> None:
       mmlist parse trace.txt | jq 'select(.event == "mmput") | .fields.mm'
       trace-cmd report | mmlist parse -
 
-    Keys: file, line, kind, and with kind "event" comm, pid, tgid, cpu, flags, ts (as printed), ts_unit (s, or raw for a
-    clock without a dot), event, args, probe, fields. `fields` is there only where the print format leaves no doubt. A line
-    that cannot be read has kind "unparsed" and a reason. Bytes that are not UTF-8 are surrogate escapes (\\udcff).
+    Keys: file, line, kind, and with kind "event" comm, pid, tgid, cpu, flags, ts (as printed), ts_unit (s, ms, us, or
+    raw for a clock that does not count seconds), event, args, probe, fields. `fields` is there only where the print
+    format leaves no doubt. A line that cannot be read has kind "unparsed" and a reason.
+    Bytes that are not UTF-8 are surrogate escapes (\\udcff).
     """
     for name in logs:
         with Log.open(name) as log:
             parser = Parser(log)
             for item in parser.records():
-                shown = {"file": name, "line": item.at.line, **describe(item, parser.dialect)}
+                shown = {"file": name, "line": item.at.line, **describe(item)}
                 sys.stdout.write(json.dumps(shown) + "\n")
 
 
-def describe(item: Item, dialect: str) -> dict[str, Any]:
+def describe(item: Item) -> dict[str, Any]:
     """What a parsed item says, as plain values under the keys of `mmlist parse`."""
     if isinstance(item, Unparsed):
         reason = {"reason": item.reason, "column": item.column, "severity": item.severity}
@@ -59,20 +61,26 @@ def describe(item: Item, dialect: str) -> dict[str, Any]:
     if item.kind == "stack_frame":
         frame = {key: _text(value) for key, value in parts.items()}
         return {"kind": "stack_frame", "symbol": None, **frame, "user": not _USER_FRAME.isdisjoint(parts)}
-    return {"kind": item.kind, **_context(item), **_payload(item, parts, dialect)}
+    if item.kind == "separator":
+        return {"kind": "separator"}
+    return {"kind": item.kind, **_context(item), **_payload(item, parts)}
 
 
 def _context(record: Record) -> dict[str, Any]:
     at, ts = record.at, record.ts_text
-    unit = None if ts is None else "s" if b"." in ts else "raw"
-    values = (_text(at.comm), at.pid, record.tgid, at.cpu, _maybe(record.flags), _maybe(ts), unit, None)
+    shown = isinstance(record, Line) and (record.unit if record.unit != "raw" else None)
+    unit = None if ts is None else shown or ("s" if b"." in ts else "raw")
+    comm = _text(at.comm) if not isinstance(record, Line) or _NAMED.intersection(record.parts) else None
+    values = (comm, at.pid, record.tgid, at.cpu, _maybe(record.flags), _maybe(ts), unit, None)
     return dict(zip(_CONTEXT, values, strict=True))
 
 
-def _payload(record: Record, parts: dict[str, bytes], dialect: str) -> dict[str, Any]:
+def _payload(record: Record, parts: dict[str, bytes]) -> dict[str, Any]:
     said: dict[str, Any] = {}
-    if dialect == "perf_script":
+    if isinstance(record, Line) and record.dialect.startswith("perf_script"):
         said["tid"] = record.at.pid
+    if isinstance(record, Line) and record.dialect == "function_graph":
+        said["depth"] = len(parts.get("indent", b"")) // 2
     if record.kind == "event":
         said["event"] = f"{_text(parts['system'])}:{record.name}" if "system" in parts else record.name
         probe = place(record)

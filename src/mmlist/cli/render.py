@@ -5,17 +5,20 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 import msgspec
 
 from mmlist.cli.jsonlines import line as json_line
-from mmlist.cli.rows import printable
 from mmlist.cli.words import colored, count, hexed
+from mmlist.notice import Notice, Refused, notices
+from mmlist.replay.display import pointed, printable
 from mmlist.replay.explain import as_rows
 from mmlist.replay.facts import Checked, Violation
 from mmlist.report import Report
 
 _GROUPS = 20  # more are not read on a screen; the database has them all
+_NAMED = 20  # events of a class of the ledger in a run's JSON object
 _STRONGEST_FIRST = ("proven", "likely", "undecided")
 
 
@@ -47,9 +50,13 @@ def text(report: Report) -> Iterator[str]:
     """The report in lines: `LOG: verdict` first."""
     run = report.run
     yield f"{printable(run.log)}: {colored(run.verdict)}"
+    for notice in notices(report):
+        yield from _warning(notice)
     yield _row("because", run.reason)
     yield _row("profile", f"{run.profile} ({run.profile_reason})")
     yield _row("log", ", ".join(_log(report)))
+    if report.lines:
+        yield _row("lines", _ledger(report))
     yield _row("compared", f"{run.compared} links, heads and counts in the log, {run.differing} differ from the model")
     if run.differing:
         differences = [one for one in report.statistics if one.name.startswith("difference ")]
@@ -81,6 +88,33 @@ def _log(report: Report) -> Iterator[str]:
     yield f"{report.unparsed} unparsed" if report.unparsed else "all read"
     yield f"events lost in {count(report.losses, 'place')}" if report.losses else "no loss"
     yield f"{run.dialect or 'no dialect'}, clock {run.clock}"
+
+
+def _ledger(report: Report) -> str:
+    """All lines as the sum of what they were read as."""
+    parts = [f"{lines:,} {kind}" for kind, lines in report.ledger.items() if lines]
+    return f"{report.run.lines:,} = {' + '.join(parts) or 0}"
+
+
+def _warning(notice: Notice) -> Iterator[str]:
+    yield _row("warning", notice.message).replace("warning", colored("warning"), 1)
+    if notice.others:
+        told = [f"{printable(name)} {lines:,}" for name, lines in notice.others.items()]
+        yield _row("", f"the commonest: {', '.join(told)}")
+    for name, near in notice.nearest.items():
+        yield _row("", f"{printable(name)}: the nearest event of ours is {near}")
+    if notice.others:
+        yield _row("", "`mmlist parse --unknown LOG` lists them all; --map tells which of ours they are")
+    if notice.first is not None:
+        yield from _refused(notice.first)
+
+
+def _refused(first: Refused) -> Iterator[str]:
+    yield _row("", f"{printable(first.file)}:{first.line}:{first.column}: {printable(first.why)}")
+    for shown in pointed(first.text, first.column):
+        yield _row("", f"  {shown}")
+    if first.name is not None and first.name != first.near:
+        yield _row("", f"{printable(first.name)}: the nearest event of ours is {first.near}")
 
 
 def _violations(report: Report) -> Iterator[str]:
@@ -116,8 +150,10 @@ def _not_checked(checked: list[Checked]) -> Iterator[str]:
 
 
 def objects(report: Report) -> Iterator[str]:
-    """The report as JSON, an object a line: each violation, each invariant's status, the run at the end."""
+    """The report as JSON, an object a line: warnings, each violation, each invariant's status, the run at the end."""
     run = report.run
+    for notice in notices(report):
+        yield json_line("warning", msgspec.structs.asdict(notice))
     for violation in report.violations:
         row, steps = as_rows(violation, run.log)
         witness = [{"text" if key == "raw" else key: value for key, value in step.items()} for step in steps]
@@ -126,7 +162,14 @@ def objects(report: Report) -> Iterator[str]:
         yield json_line("invariant", msgspec.structs.asdict(one))
     told = msgspec.structs.asdict(run) | {"init_mm": hexed(run.init_mm)}
     added = {"losses": report.losses, "unparsed": report.unparsed, "violations": len(report.violations)}
-    yield json_line("run", {**told, **added, "database": report.database, "number": report.number})
+    read = {"ledger": report.ledger, "ours": _names(report, "ours"), "other": _names(report, "other")}
+    yield json_line("run", {**told, **added, **read, "database": report.database, "number": report.number})
+
+
+def _names(report: Report, kind: str) -> dict[str, int]:
+    """The commonest events of a class of the ledger, with their lines."""
+    named = ((row.name, row.lines) for row in report.lines if row.kind == kind and row.name is not None)
+    return dict(islice(named, _NAMED))
 
 
 FORMATS: dict[str, Callable[[Report], Iterator[str]]] = {"text": text, "json": objects}

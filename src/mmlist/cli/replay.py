@@ -11,6 +11,7 @@ from mmlist.cli import CANNOT_RUN, HELP, render
 from mmlist.cli.jsonlines import line as json_line
 from mmlist.cli.progress import shown
 from mmlist.db.read import runs
+from mmlist.notice import refused
 from mmlist.replay.errors import DatabaseError, MmlistError, OptionError
 from mmlist.replay.history import Options
 from mmlist.replay.history import replay as facts_of
@@ -57,6 +58,7 @@ def _codes(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> fro
     show_default=True,
     help="What exit code 1 takes: an error, a suspicion too, nothing.",
 )
+@click.option("--strict", is_flag=True, help="Exit with 2 if any line could not be read.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on a terminal.")
 @click.pass_context
 def replay(
@@ -67,6 +69,7 @@ def replay(
     no_db: bool,
     form: str,
     fail_on: str,
+    strict: bool,
     quiet: bool,
     events: str,
     **given: Any,
@@ -95,15 +98,22 @@ def replay(
             raise
         except (MmlistError, OSError) as error:
             codes.add(CANNOT_RUN)
-            click.echo(f"mmlist: {error}", err=True)
-            if form == "json":
-                click.echo(json_line("error", {"file": log, "message": str(error)}))
+            _say(log, error, form)
             continue
         codes.add(exit_code(report, fail_on))
         report.alone = len(logs) == 1 and (database is None or len(runs(database)) == 1)
         for line in render.FORMATS[form](report):
             click.echo(line)
+        if strict and (first := refused(report)) is not None:
+            codes.add(CANNOT_RUN)
+            _say(log, first.error(f"with --strict, all of the log must be read: {report.unparsed:,} not"), form)
     ctx.exit(next(code for code in _WORST_FIRST if code in codes))
+
+
+def _say(log: str, error: Exception, form: str) -> None:
+    click.echo(f"mmlist: {error}", err=True)
+    if form == "json":
+        click.echo(json_line("error", {"file": log, "message": str(error)}))
 
 
 def default_database(log: str) -> Path:

@@ -10,6 +10,8 @@ from itertools import chain, islice
 
 import msgspec
 
+from mmlist.replay.display import printable
+
 Value = int | float | str | bytes | None
 Row = tuple[Value, ...]
 
@@ -61,13 +63,6 @@ def _cell(value: Value) -> str:
     if isinstance(value, bytes):
         return value.hex()
     return printable(str(value))
-
-
-def printable(text: str) -> str:
-    """Text on one line and without control characters, which a task name may hold to fool a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def _csv(names: list[str], rows: Iterable[Row]) -> Iterator[str]:

@@ -6,9 +6,16 @@ from typing import Any
 
 import click
 
-from mmlist.cli.rows import printable
+from mmlist.replay.display import printable
 
-_COLORS = {"violated": "red", "conforming": "green", "unknown": "yellow", "proven": "red", "likely": "red"}
+_COLORS = {
+    "violated": "red",
+    "conforming": "green",
+    "unknown": "yellow",
+    "proven": "red",
+    "likely": "red",
+    "warning": "yellow",
+}
 
 
 def clock(ts: int | None, unit: str) -> str:

@@ -1,0 +1,122 @@
+"""What a way of transport put before each line of a log: told from the lines, taken away from blocks.
+
+A dump in dmesg has the printk stamp before it, a mail its quotes, grep the file's name, `trace-cmd report` of several
+buffers the buffer's. The columns behind are told by their place, so exactly what was put there must go.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from mmlist import grammars
+from mmlist.replay.dialect import Told, tell
+
+LAYERS = ("quote", "grep", "syslog", "printk", "buffer")
+"""The rules of wrapping.lark."""
+
+_DEEP = 3  # layers at most: a mail's quote of journalctl's output of a dump
+_SAMPLE = 64  # lines that a dialect is told from
+
+
+class Wrapping(NamedTuple):
+    """The layers of one log, the outermost first. `width`: of a buffer's name with colon and blank, 0 without one."""
+
+    layers: tuple[str, ...] = ()
+    width: int = 0
+
+    @property
+    def kernel_log(self) -> bool:
+        """Whether the log is the kernel's own, in which all sorts of messages stand."""
+        return "printk" in self.layers or "syslog" in self.layers
+
+    def strip(self, data: bytes) -> bytes:
+        """Lines without what was put before them; a line that has none of it stays as it is."""
+        for layer in self.layers:
+            data = (_padded(self.width) if layer == "buffer" else _layer(layer)).sub(b"", data)
+        return data
+
+
+PLAIN = Wrapping()
+
+
+class Sample(NamedTuple):
+    """What a block's first lines tell: how they are `wrapped`, in which dialect, and which `lines` said so.
+
+    `lines` are (place in the block from 0, text), without notes and blank lines.
+    """
+
+    wrapping: Wrapping
+    told: Told
+    lines: Sequence[tuple[int, bytes]]
+
+
+def sample(data: bytes, wrapping: Wrapping, *, crlf: bool = False) -> list[tuple[int, bytes]]:
+    """(place, text) of the first lines of `data` that are neither notes nor blank, as a `wrapping` leaves them."""
+    notes = grammars.load("notes").pattern
+    found = []
+    for place, raw in enumerate(wrapping.strip(data).split(b"\n")):
+        text = (raw[:-1] if crlf and raw.endswith(b"\r") else raw).lstrip(b"\0")
+        if text and notes.fullmatch(text) is None:
+            found.append((place, text))
+            if len(found) == _SAMPLE:
+                break
+    return found
+
+
+def tell_wrapped(data: bytes, *, crlf: bool = False, loose: bool = True) -> Sample:
+    """How the lines of `data` are wrapped and in which dialect they are; layers that help no dialect are none.
+
+    A block of mere notes has no dialect, nor has the kernel's log where no dump is in it, but both may be wrapped.
+    """
+    best = _sampled(data, PLAIN, crlf, loose)
+    if best.told.printed * 2 > len(best.lines):
+        return best
+    lines = [line for line in data.split(b"\n") if line]
+    for wrapping in _wrappings(data, PLAIN):
+        found = _sampled(data, wrapping, crlf, loose and best.told.dialect is None and not wrapping.kernel_log)
+        if found.told.dialect is None and found.lines:
+            if wrapping.kernel_log and best.told.dialect is None:
+                best = found
+            continue
+        notes_alone = not found.lines and len(best.lines) * 2 > len(lines)
+        if found.told[:2] > best.told[:2] or notes_alone or (found.told[:2] == best.told[:2] != (0, 0)):
+            best = found
+    return best
+
+
+def _sampled(data: bytes, wrapping: Wrapping, crlf: bool, loose: bool) -> Sample:
+    lines = sample(data, wrapping, crlf=crlf)
+    return Sample(wrapping, tell([text for _, text in lines], loose=loose), lines)
+
+
+def _wrappings(data: bytes, outer: Wrapping) -> list[Wrapping]:
+    """All the layers that most of the lines of `data` have, one in another."""
+    rest = outer.strip(data)
+    count = sum(1 for line in rest.split(b"\n") if line and not line.startswith(b"#"))
+    found = []
+    for layer in LAYERS:
+        if layer in outer.layers:
+            continue
+        widths = [len(match[0]) for match in _layer(layer).finditer(rest)]
+        if len(widths) * 2 <= count or not widths:
+            continue
+        width = max(widths, key=widths.count) if layer == "buffer" else outer.width
+        inner = Wrapping((*outer.layers, layer), width)
+        found.append(inner)
+        if len(inner.layers) < _DEEP:
+            found.extend(_wrappings(data, inner))
+    return found
+
+
+@functools.cache
+def _layer(name: str) -> re.Pattern[bytes]:
+    return re.compile(b"^" + grammars.load("wrapping", name).expression.encode("latin-1"), re.MULTILINE)
+
+
+@functools.lru_cache(maxsize=64)
+def _padded(width: int) -> re.Pattern[bytes]:
+    """A buffer's name, or as many blanks: trace-cmd leaves those before the lines of the main buffer."""
+    return re.compile(rb"^[^\n]{%d}(?:: |  )" % (width - 2), re.MULTILINE)
