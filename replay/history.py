@@ -16,6 +16,7 @@ from mmlist.replay.events import Event, Lost, Swapoff, TaskExit
 from mmlist.replay.invariants import Invariant, collect
 from mmlist.replay.judge import Judge
 from mmlist.replay.log import Block, Log
+from mmlist.replay.mapping import Item, Mapping
 from mmlist.replay.model import State, type_shift
 from mmlist.replay.model import changes as c
 from mmlist.replay.order import ordered
@@ -42,7 +43,7 @@ _SILENT_DIALECTS = frozenset({"perf_script", "perf_script_bare"})
 
 @dataclass(frozen=True)
 class Options:
-    """How to replay. Codes are INVARIANTS.md's; an empty `select` is all of them."""
+    """How to replay. Codes are INVARIANTS.md's; an empty `select` is all of them; `mapping` are the user's own names."""
 
     profile: str = "auto"
     mmlist_offset: int | None = None
@@ -51,6 +52,7 @@ class Options:
     ignore: frozenset[str] = frozenset()
     require: frozenset[str] = frozenset()
     all_events: bool = False
+    mapping: Mapping | None = None
 
     def text(self) -> str:
         """The options that change the result, as one line: part of what a run is known by."""
@@ -65,6 +67,8 @@ class Options:
                 parts.append(f"{name}={','.join(sorted(codes))}")
         if self.all_events:
             parts.append("events=all")
+        if self.mapping is not None:
+            parts.append(f"map={self.mapping.digest[:12]}")
         return " ".join(parts)
 
 
@@ -85,6 +89,9 @@ class History:
         self.options = options
         self.invariants = collect()
         _known_codes(options, self.invariants)
+        self.mapping = options.mapping
+        self.aliases = None if self.mapping is None else self.mapping.aliases
+        self.mapped: Counter[str] = Counter()
         self.survey, self.parser = self._survey()
         found = self.survey
         self.state = State(
@@ -115,9 +122,19 @@ class History:
         self.names: set[str] = set()
         self.ours: Counter[str] = Counter()
 
+    def _parser(self) -> Parser:
+        return Parser(self.log, NAMES if self.mapping is None else self.mapping.names)
+
+    def _records(self, parser: Parser) -> Iterator[Item]:
+        """What the log says, in our names."""
+        if self.mapping is None:
+            return parser.records()
+        self.mapped.clear()
+        return self.mapping.records(parser.records(), parser.ledger, self.mapped)
+
     def _survey(self) -> tuple[Survey, Parser]:
         """Survey the log's beginning; all of it only if an event that decides something stands first further on."""
-        names = names_in_text(self.log.blocks())
+        names = names_in_text(self.log.blocks(), self.aliases)
         found, parser, whole = self._look(_BEGINNING, names)
         if not whole and (names - found.names) & DECISIVE:
             found, parser, whole = self._look(None, names)
@@ -135,12 +152,12 @@ class History:
             header = capture_header(line) or header
             if number > _HEADER_LINES:
                 break
-        parser = Parser(self.log, NAMES)
+        parser = self._parser()
         taken = 0
 
         def records() -> Iterator[Record]:
             nonlocal taken
-            for item in parser.records():
+            for item in self._records(parser):
                 if isinstance(item, Record):
                     yield item
                     taken += 1
@@ -190,10 +207,10 @@ class History:
 
     def facts(self) -> Iterator[f.Fact]:
         """All facts, the run last."""
-        self.parser = Parser(self.log, NAMES)
+        self.parser = self._parser()
         last: At | None = None
         state = self.state
-        for item in ordered(self.parser.records()):
+        for item in ordered(self._records(self.parser)):
             if isinstance(item, Record):
                 last = item.at
                 self._record(item)
@@ -202,7 +219,7 @@ class History:
             elif isinstance(item, Loss):
                 yield from self._loss(item)
             else:
-                if BACKWARDS in item.reason and names_in_text([Block(0, 0, item.text)]):
+                if BACKWARDS in item.reason and names_in_text([Block(0, 0, item.text)], self.aliases):
                     yield from self._loss(Loss(item.at, item.at.cpu, None, item.at.ts, item.at.ts, "doubted"))
                 yield _unparsed(item)
         self._not_carried()
@@ -278,6 +295,8 @@ class History:
             yield violation
 
     def _statistics(self) -> Iterator[f.Fact]:
+        if self.mapping is not None:
+            yield from self.mapping.statistics(self.mapped)
         for name, why in self.survey.distrusted.items():
             yield f.Statistic(f"distrusted {name}", 1, why)
         for (at, what), index in zip(self.state.differences, range(1000), strict=False):

@@ -176,7 +176,7 @@ class Judge:
         if not finding.absence:
             return _capped(finding, "proven", "the lines contradict each other")
         since = 0 if finding.since is None else finding.since.seq
-        if state.loss_seq > since:
+        if state.loss_seq and state.loss_seq >= since:
             return "undecided", "events were lost where a step that would explain it may have been"
         missing = self._missing(finding)
         if missing:

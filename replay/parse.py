@@ -58,12 +58,13 @@ class Parser:
     """
 
     def __init__(self, log: Log, names: frozenset[str] | None = None) -> None:
-        """`names`: of the events wanted; None for every record of every kind."""
+        """`names`: of the events wanted, `system:name` for one system's alone; None for every record of every kind."""
         self.ledger = Ledger()
         self.dialect = ""
         self._log = log
         self._all = names is None
         self._names = Names(names)
+        self._systems = names is not None and any(":" in name for name in names)
         self._numbers = Numbers()
         self._clock = Clock(self.ledger)
         self._dialect: Dialect | None = None
@@ -144,7 +145,7 @@ class Parser:
         while start < len(block.data):
             if self._dialect is None:
                 line, start = self._notes_only(block, line)
-            elif self._dialect.full and not self._timeless:
+            elif self._dialect.full and not self._timeless and not self._systems:
                 line, start = self._events(block, self._dialect, line, start, last)
             else:
                 line, start = self._partial(block, self._dialect, line, start, last)
@@ -310,7 +311,7 @@ class Parser:
         kind = "event"
         if "name" in parts:
             printed = parts["name"].decode("latin-1")
-            name = self._names[parts["name"]]
+            name = self._name(parts)
         else:
             args = self._text(parts.get("text", parts.get("meta", b"")))
             kind, more = self._kind(parts, args)
@@ -332,6 +333,14 @@ class Parser:
         else:
             self.ledger.ours += 1
             self._out.append(record)
+
+    def _name(self, parts: dict[str, bytes]) -> str | None:
+        """The name asked for, as `system:name` where it was asked for so."""
+        if self._systems and "system" in parts:
+            name = self._names[parts["system"] + b":" + parts["name"]]
+            if name is not None:
+                return name
+        return self._names[parts["name"]]
 
     def _task(self, cpu: int | None, parts: dict[str, bytes]) -> tuple[bytes, int | None]:
         """Who was running: as printed, or as function_graph said before."""

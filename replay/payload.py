@@ -53,6 +53,11 @@ def fields(record: Record) -> Fields:
     return _learn(record.name, args)
 
 
+def has_own_text(name: str) -> bool:
+    """Whether `name` is a tracepoint of the kernel's whose text is known (payload.lark)."""
+    return name in _STATIC
+
+
 def place(record: Record) -> bytes | None:
     """The probed place in the parentheses that lead the payload (`mmput+0x0/0x30`), None where there are none."""
     found = _place().match(record.args)

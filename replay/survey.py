@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -42,6 +42,7 @@ DECISIVE = frozenset(
 """Names on which depends how the log is bound and replayed (Carries, Profile)."""
 
 _NAME = re.compile(rb": ?([a-z_0-9]+): ")
+_ANY_NAME = re.compile(rb": ?([A-Za-z_0-9]+): ")  # of a map
 
 _ALWAYS = frozenset({"mm_init_ret", "mmlist_add", "swap_clear", "swapon", "swapoff", "swapoff_ret", "task_flags"})
 """Names whose every record counts."""
@@ -357,10 +358,19 @@ def capture_header(line: bytes) -> dict[str, object] | None:
     return found if isinstance(found, dict) else None
 
 
-def names_in_text(blocks: Iterable[Block]) -> frozenset[str]:
-    """The names of ours that stand in the text where an event's name would: at least all that the log carries."""
-    wanted = {name.encode() for name in NAMES}  # a log may hold other names without end
+def names_in_text(blocks: Iterable[Block], aliases: Mapping[str, frozenset[str]] | None = None) -> frozenset[str]:
+    """The names of ours that stand in the text where an event's name would: at least all that the log carries.
+
+    `aliases`: the names of ours that a name in the text may be, where a map says so; None: each is itself.
+    """
+    if aliases is None:
+        pattern, wanted = _NAME, _THEMSELVES  # a log may hold other names without end
+    else:
+        pattern, wanted = _ANY_NAME, {name.encode(): targets for name, targets in aliases.items()}
     found: set[bytes] = set()
     for block in blocks:
-        found |= wanted.intersection(_NAME.findall(block.data))
-    return frozenset(name.decode() for name in found)
+        found |= wanted.keys() & set(pattern.findall(block.data))
+    return frozenset().union(*(wanted[name] for name in found))
+
+
+_THEMSELVES = {name.encode(): frozenset({name}) for name in NAMES}

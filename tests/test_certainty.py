@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from mmlist.replay import facts as f
@@ -58,6 +58,8 @@ def accused(path: Path) -> list[tuple[str, str, str]]:
 
 @pytest.mark.parametrize("name", CLEAN)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(holes=[(1452, 2)])  # exit_mmap's line is the one that is missing
+@example(holes=[(1323, 300), (697, 300), (1550, 300), (3239, 5)])  # a drain
 @given(holes=st.lists(st.tuples(st.integers(20, 3000), st.sampled_from([1, 2, 5, 30, 300])), min_size=1, max_size=4))
 def test_holes_in_a_right_kernels_log_accuse_nobody(name, holes, tmp_path):
     path = tmp_path / "holes.trace"

@@ -31,7 +31,7 @@ class _Asked(dict[str, bytes]):
         self._value = value
 
     def get(self, name: str, default: Any = None) -> Any:
-        return self[name] if name in self else default
+        return self[name] if name in self else default  # noqa: SIM401 - it has what is missing
 
     def __contains__(self, name: object) -> bool:
         return not (isinstance(name, str) and name.startswith(INUSE) and name > INUSE + "1")
@@ -51,6 +51,8 @@ def fields_of(name: str, *, explicit: bool) -> tuple[str, ...]:
         if handler is not None:
             handler(At(1, 0, 1, 0, 1, b""), fields, [])
         asked |= dict.fromkeys(fields)
+    if not (asked or explicit) and name in PROBES and name.endswith("_ret"):
+        asked["ret"] = None  # asked for only where the entry was seen
     return tuple(asked)
 
 

@@ -94,7 +94,7 @@ def _finding(
         ],
         mm,
         absence=absence,
-        since=mm.zero or change.since,
+        since=change.since if change.why == "unknown" else mm.zero or change.since,
         explicit=change.observed and state.carries.leaves_explicit,
         order=[(mm.linked_at_zero, change.at)] if mm.linked_at_zero is not None else [],
         cap=cap,

@@ -74,7 +74,7 @@ class Observed(Lives):
             self.differences.append((at, what))
 
     def _users(self, mm: Mm, users: int, at: At, name: str) -> None:
-        if mm.dying and users > 0 and mm.zero is not None and mm.zero.seq < self.loss_seq:
+        if mm.dying and users > 0 and mm.zero is not None and mm.zero.seq <= self.loss_seq:
             mm = self.renew(mm, at)
         mm.last_fetch = at
         expected = mm.users if self.counts(mm) else None

@@ -132,7 +132,7 @@ class Lives(Memberships):
     def on_final_put(self, event: e.FinalPut) -> None:
         """kernel/fork.c: __mmput runs: mm_users is 0."""
         mm = self.mm_at(event.mm, event.at)
-        if mm.final_put is not None and mm.final_put.seq < self.loss_seq:
+        if mm.final_put is not None and mm.final_put.seq <= self.loss_seq:
             mm = self.renew(mm, event.at)
         if mm.final_put is not None or mm.zero is None or mm.zero_how == "fetched":
             self.emit(Zero(event.at, mm, "__mmput", mm.final_put))
@@ -148,7 +148,7 @@ class Lives(Memberships):
     def on_exit_mmap(self, event: e.ExitMmap) -> None:
         """mm/mmap.c: exit_mmap begins; only __mmput calls it."""
         mm = self.mm_at(event.mm, event.at)
-        if mm.exit_began is not None and mm.exit_began.seq < self.loss_seq:
+        if mm.exit_began is not None and mm.exit_began.seq <= self.loss_seq:
             mm = self.renew(mm, event.at)
         self.emit(ExitBegan(event.at, mm, mm.exit_began, mm.listed))
         if mm.zero is None:

@@ -13,6 +13,9 @@ The whole of the Python API::
         for fact in mmlist.replay_log(log, mmlist.Options(profile="modern")):
             ...
 
+    names = mmlist.load_map("probes.toml")        # what the log's own event names mean: docs/mapping.md
+    mmlist.run("trace.txt", mmlist.Options(mapping=names))
+
     mmlist.store(path, facts)                     # facts into a database; mmlist.db.read asks it
     mmlist.invariants()                           # what is checked, with its documentation
 
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     from mmlist.replay.history import replay as replay_log
     from mmlist.replay.invariants import collect as invariants
     from mmlist.replay.log import Log
+    from mmlist.replay.mapfile import load as load_map
+    from mmlist.replay.mapping import Mapping
     from mmlist.report import Report, run
 
 __version__ = "0.1.0"
@@ -39,11 +44,13 @@ _HOMES = {
     "DatabaseError": "mmlist.replay.errors:DatabaseError",
     "InputError": "mmlist.replay.errors:InputError",
     "Log": "mmlist.replay.log:Log",
+    "Mapping": "mmlist.replay.mapping:Mapping",
     "MmlistError": "mmlist.replay.errors:MmlistError",
     "OptionError": "mmlist.replay.errors:OptionError",
     "Options": "mmlist.replay.history:Options",
     "Report": "mmlist.report:Report",
     "invariants": "mmlist.replay.invariants:collect",
+    "load_map": "mmlist.replay.mapfile:load",
     "replay_log": "mmlist.replay.history:replay",
     "run": "mmlist.report:run",
     "store": "mmlist.db.store:store",
@@ -53,12 +60,14 @@ __all__ = [
     "DatabaseError",
     "InputError",
     "Log",
+    "Mapping",
     "MmlistError",
     "OptionError",
     "Options",
     "Report",
     "__version__",
     "invariants",
+    "load_map",
     "replay_log",
     "run",
     "store",

@@ -19,6 +19,7 @@ from mmlist.replay.errors import InputError, OptionError
 from mmlist.replay.facts import Membership, Violation
 from mmlist.replay.history import Options, replay
 from mmlist.replay.log import Log
+from mmlist.replay.mapfile import load as load_map
 from mmlist.report import Report
 
 Table = dict[str, Any]
@@ -41,7 +42,7 @@ _LISTS = {
         *("left_line", "left_by", "evidence"),
     ),
 }
-_OPTIONS = ("mmlist_offset", "init_mm", "select", "ignore", "require")
+_OPTIONS = ("mmlist_offset", "init_mm", "select", "ignore", "require", "map")
 _HEX = ("mm", "after_mm", "entry")
 
 
@@ -95,6 +96,8 @@ def expected(log: Path, stated: Table) -> Table:
 def replayed(log: Path, stated: Table) -> Table:
     """What a replay of `log` yields, with every key that an expectation may state."""
     options: Table = dict(stated.get("options", {}))
+    if "map" in options:
+        options["mapping"] = load_map(log.with_name(options.pop("map")))
     for name in ("select", "ignore", "require"):
         options[name] = frozenset(options.get(name, ()))
     report = Report()

@@ -10,7 +10,9 @@ from typing import Any
 import click
 
 from mmlist.cli import HELP
+from mmlist.cli.words import mapping
 from mmlist.replay.log import Log
+from mmlist.replay.mapping import Mapping
 from mmlist.replay.parse import Item, Line, Parser
 from mmlist.replay.payload import fields, place
 from mmlist.replay.record import Loss, Record, Unparsed
@@ -25,25 +27,57 @@ _META = re.compile(rb"PERF_RECORD_([A-Z0-9_]+).*", re.DOTALL)
 
 @click.command(context_settings=HELP)
 @click.argument("logs", metavar="LOG...", nargs=-1, required=True)
-def parse(logs: tuple[str, ...]) -> None:
+@click.option("--map", "maps", multiple=True, metavar="FILE.toml", help="What your own event names mean (repeatable).")
+@click.option("--unknown", is_flag=True, help="List the event names that are not ours, and what they may be.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), help="[default: json; with --unknown text]")
+def parse(logs: tuple[str, ...], maps: tuple[str, ...], unknown: bool, form: str | None) -> None:
     """Print what each line of each LOG says, one JSON object a record (- is standard input).
 
     \b
     Examples:
       mmlist parse trace.txt | jq 'select(.event == "mmput") | .fields.mm'
       trace-cmd report | mmlist parse -
+      mmlist parse --unknown trace.txt      # your own probes: docs/mapping.md
 
     Keys: file, line, kind, and with kind "event" comm, pid, tgid, cpu, flags, ts (as printed), ts_unit (s, ms, us, or
     raw for a clock that does not count seconds), event, args, probe, fields. `fields` is there only where the print
     format leaves no doubt. A line that cannot be read has kind "unparsed" and a reason.
-    Bytes that are not UTF-8 are surrogate escapes (\\udcff).
+    Bytes that are not UTF-8 are surrogate escapes (\\udcff). With --map, what is mapped has the event and fields of the
+    map, and the event's name in the log as "printed".
     """
+    if form == "text" and not unknown:
+        raise click.UsageError("--format text is for --unknown: records are JSON")
+    names = mapping(maps)
     for name in logs:
         with Log.open(name) as log:
+            if unknown:
+                _unknown(log, names, form or "text")
+                continue
             parser = Parser(log)
             for item in parser.records():
                 shown = {"file": name, "line": item.at.line, **describe(item)}
+                if names is not None and isinstance(item, Line):
+                    shown |= _mapped(item, names)
                 sys.stdout.write(json.dumps(shown) + "\n")
+
+
+def _unknown(log: Log, names: Mapping | None, form: str) -> None:
+    from mmlist.cli.unknown import FORMATS  # imported late: parsing needs none of it
+    from mmlist.unknown import names_of
+
+    for line in FORMATS[form](names_of(log, names)):
+        click.echo(line)
+
+
+def _mapped(record: Line, names: Mapping) -> dict[str, Any]:
+    """What a map makes of a record; nothing where it says nothing, or that it is no event of ours."""
+    system = _maybe(record.parts.get("system"))
+    rule = names.rule_of(record, system)
+    mapped = rule.apply(record) if rule is not None and record.kind == "event" else None
+    if mapped is None:
+        return {}
+    found = {key: _text(value) for key, value in fields(mapped).items()}
+    return {"event": mapped.name, "printed": f"{system}:{record.name}" if system else record.name, "fields": found}
 
 
 def describe(item: Item) -> dict[str, Any]:

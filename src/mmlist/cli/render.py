@@ -15,9 +15,11 @@ from mmlist.notice import Notice, Refused, notices
 from mmlist.replay.display import pointed, printable
 from mmlist.replay.explain import as_rows
 from mmlist.replay.facts import Checked, Violation
+from mmlist.replay.mapping import IGNORED, MAPPED
 from mmlist.report import Report
 
 _GROUPS = 20  # more are not read on a screen; the database has them all
+_MAPPED = 12  # names of a map
 _NAMED = 20  # events of a class of the ledger in a run's JSON object
 _STRONGEST_FIRST = ("proven", "likely", "undecided")
 
@@ -57,6 +59,7 @@ def text(report: Report) -> Iterator[str]:
     yield _row("log", ", ".join(_log(report)))
     if report.lines:
         yield _row("lines", _ledger(report))
+    yield from _map(report)
     yield _row("compared", f"{run.compared} links, heads and counts in the log, {run.differing} differ from the model")
     if run.differing:
         differences = [one for one in report.statistics if one.name.startswith("difference ")]
@@ -94,6 +97,27 @@ def _ledger(report: Report) -> str:
     """All lines as the sum of what they were read as."""
     parts = [f"{lines:,} {kind}" for kind, lines in report.ledger.items() if lines]
     return f"{report.run.lines:,} = {' + '.join(parts) or 0}"
+
+
+def _map(report: Report) -> Iterator[str]:
+    """What the names of a map turned out to be, the commonest first."""
+    mapped = [
+        (one.value, printable(one.name.removeprefix(MAPPED)), one.text)
+        for one in report.statistics
+        if one.name.startswith(MAPPED)
+    ]
+    mapped.sort(key=lambda one: -one[0])
+    shown = [f"{name} {meaning} ({events:,})" for events, name, meaning in mapped if events]
+    absent = [name for events, name, meaning in mapped if not events and meaning != IGNORED]
+    if mapped:
+        yield _row("map", _first(shown) if shown else "none of its names became an event")
+    if absent:
+        yield _row("", f"never seen, or never counted: {_first(absent)}")
+
+
+def _first(words: list[str]) -> str:
+    more = f" and {len(words) - _MAPPED} more" if len(words) > _MAPPED else ""
+    return ", ".join(words[:_MAPPED]) + more
 
 
 def _warning(notice: Notice) -> Iterator[str]:
@@ -163,7 +187,13 @@ def objects(report: Report) -> Iterator[str]:
     told = msgspec.structs.asdict(run) | {"init_mm": hexed(run.init_mm)}
     added = {"losses": report.losses, "unparsed": report.unparsed, "violations": len(report.violations)}
     read = {"ledger": report.ledger, "ours": _names(report, "ours"), "other": _names(report, "other")}
-    yield json_line("run", {**told, **added, **read, "database": report.database, "number": report.number})
+    mapped = {
+        one.name.removeprefix(MAPPED): {"meaning": one.text, "events": one.value}
+        for one in report.statistics
+        if one.name.startswith(MAPPED)
+    }
+    added_map = {"mapped": mapped} if mapped else {}
+    yield json_line("run", {**told, **added, **read, **added_map, "database": report.database, "number": report.number})
 
 
 def _names(report: Report, kind: str) -> dict[str, int]:

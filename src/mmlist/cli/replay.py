@@ -10,6 +10,7 @@ import click
 from mmlist.cli import CANNOT_RUN, HELP, render
 from mmlist.cli.jsonlines import line as json_line
 from mmlist.cli.progress import shown
+from mmlist.cli.words import mapping
 from mmlist.db.read import runs
 from mmlist.notice import refused
 from mmlist.replay.errors import DatabaseError, MmlistError, OptionError
@@ -42,6 +43,7 @@ def _codes(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> fro
 @click.option("--profile", default="auto", show_default=True, metavar="P", help="auto, 2.6.9, 2.6.10 or modern.")
 @click.option("--mmlist-offset", type=number, metavar="N", help="Offset of mmlist in mm_struct, in bytes.")
 @click.option("--init-mm", type=number, metavar="ADDR", help="Address of init_mm, the list's head.")
+@click.option("--map", "maps", multiple=True, metavar="FILE.toml", help="What your own event names mean (repeatable).")
 @click.option("--select", multiple=True, callback=_codes, metavar="CODE", help="Check only these (M1,M2; repeatable).")
 @click.option("--ignore", multiple=True, callback=_codes, metavar="CODE", help="Do not check these.")
 @click.option(
@@ -72,6 +74,7 @@ def replay(
     strict: bool,
     quiet: bool,
     events: str,
+    maps: tuple[str, ...],
     **given: Any,
 ) -> None:
     """Replay each LOG (- is standard input) and tell whether mmlist was ever wrong.
@@ -80,6 +83,7 @@ def replay(
     Examples:
       mmlist replay trace.txt
       mmlist replay trace.txt.zst --profile modern -o run.db
+      mmlist replay trace.txt --map probes.toml    # docs/mapping.md
       cat trace_pipe.txt | mmlist replay - --no-db --format json
 
     gz, xz, bz2 and zst are told by their first bytes. The first line of a log's report is `LOG: verdict`. Several logs
@@ -88,7 +92,7 @@ def replay(
     """
     if no_db and output is not None:
         raise click.UsageError("--no-db and -o contradict each other")
-    options = Options(all_events=events == "all", **given)
+    options = Options(all_events=events == "all", mapping=mapping(maps), **given)
     database = None if no_db else output or default_database(logs[0])
     codes = set()
     for log in logs:

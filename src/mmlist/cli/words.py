@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from mmlist.replay.display import printable
+from mmlist.replay.mapping import Mapping
 
 _COLORS = {
     "violated": "red",
@@ -57,3 +58,12 @@ def place(step: Any, unit: str) -> str:
     if step.pid is not None:
         parts.append(f"pid {step.pid} ({printable(step.comm)})")
     return "  ".join(part for part in parts if part)
+
+
+def mapping(maps: tuple[str, ...]) -> Mapping | None:
+    """What `--map` says, None where it was not given."""
+    if not maps:
+        return None
+    from mmlist.replay.mapfile import load
+
+    return load(*maps)
