@@ -274,6 +274,8 @@ class Parser:
             self._take(number, offset, grammars.parts(moved), number)
         elif self._goes_on(number, text):
             self.ledger.continuation += 1
+        elif text[:1] in b" \t" and self._note(number, offset, text.lstrip(b" \t")):
+            return
         elif not self._other_dialect(block, number, m.start()):
             self._unparsed(number, offset, text, cut or (not block.ended and m.end() == len(block.data)))
 

@@ -28,7 +28,10 @@ _LIKE = 0.55  # of difflib's ratio: theirs for ours
 
 _FUNCTION = re.compile(rb"([A-Za-z_]\w*)(?:\.[\w.]+)?(?:\+0x([0-9a-f]+)/0x[0-9a-f]+)?(?: <[0-9a-f]+>)?")
 _RETURN = re.compile(rb".* <- ([A-Za-z_]\w*)(?:\.[\w.]+)?(?: <[0-9a-f]+>)?")
-_SYSCALL = re.compile(r"__(?:x64|ia32|arm64|s390x?|riscv|se|do)_(?:compat_)?sys_")
+_SYSCALL = re.compile(r"(?:__(?:x64|ia32|arm64|s390x?|riscv|se|do)_(?:compat_)?sys|ksys)_")
+_STAND_INS = {"uprobe_clear_state": "__mmput_begin", "lru_gen_del_mm": "__mmput_end"}
+"""Functions that __mmput calls first and last, probed where it is inlined (bind/probes.py)."""
+
 _ENTRY = (0, 4)  # a kernel with ENDBR has its probe behind it
 
 
@@ -99,7 +102,7 @@ def probed(record: Record) -> str | None:
     if found is None or (returned is None and found[2] is not None and int(found[2], 16) not in _ENTRY):
         return None
     function = _SYSCALL.sub("", found[1].decode("latin-1"))
-    name = function + "_ret" if returned else function
+    name = function + "_ret" if returned else _STAND_INS.get(function, function)
     return name if name in NAMES else None
 
 
