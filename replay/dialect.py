@@ -135,17 +135,17 @@ class Told(NamedTuple):
 def tell(lines: Sequence[bytes], *, apart_from: Dialect | None = None, loose: bool = True) -> Told:
     """The dialect that reads most of `lines`, none if none reads any.
 
-    Lines as printed count before re-indented ones, which do not count where another dialect than `apart_from` is
-    sought. `loose`: whether dialects that read nearly any text come into question.
+    Lines as printed count before re-indented ones. `apart_from` is out of question, and without `loose` what reads nearly
+    any text is too.
     """
     best = Told(0, 0, None)
     for candidate in map(dialect, DIALECTS):
-        if candidate is apart_from or (candidate.form.loose and (not loose or best.printed)):
+        if candidate is apart_from or (candidate.form.loose and not loose):
             continue
         printed = sum(1 for line in lines if _fits(candidate.line.fullmatch(line)))
         if candidate.form.loose and printed < len(lines) * _ALL:
             continue
-        moved = 0 if printed or apart_from else sum(1 for line in lines if candidate.reindented.fullmatch(line))
+        moved = 0 if printed else sum(1 for line in lines if candidate.reindented.fullmatch(line))
         if (printed, moved) > best[:2]:
             best = Told(printed, moved, candidate)
             if printed * 2 > len(lines):

@@ -24,7 +24,7 @@ from mmlist.replay.ledger import Ledger
 from mmlist.replay.log import Block, Log
 from mmlist.replay.record import At, Loss, Record, Unparsed
 from mmlist.replay.running import Running
-from mmlist.replay.wrapping import PLAIN, sample, tell_wrapped
+from mmlist.replay.wrapping import PLAIN, tell_wrapped
 
 Item = Record | Loss | Unparsed
 
@@ -78,6 +78,7 @@ class Parser:
         self._titled = False  # some header came
         self._untold = 0
         self._refusal: InputError | None = None
+        self._raw: Block | None = None
         self._raws: deque[tuple[int, int, list[int]]] = deque(
             maxlen=2
         )  # line, offset, places of lines of wrapped blocks
@@ -128,10 +129,9 @@ class Parser:
     def _block(self, raw: Block) -> None:
         if self._dialect is None or self._again:
             self._tell(raw)
-        block = raw
+        self._raw, block = raw, raw
         if self._wrapping is not PLAIN:
-            block = raw._replace(data=self._wrapping.strip(raw.data))
-            self._raws.append((raw.line, raw.offset, [0, *(found.end() for found in _NEWLINE.finditer(raw.data))]))
+            block = self._unwrapped(raw)
         carried, self._carried = self._carried, None
         if carried is not None:
             block = Block(carried.line, carried.offset, carried.data + block.data, 0, block.ended)
@@ -141,14 +141,25 @@ class Parser:
 
     def _scan(self, block: Block, *, last: bool = False) -> None:
         """Read a block from its start, again and again from where the dialect changed."""
-        line, start = block.line, 0
+        line, start, wrapping = block.line, 0, self._wrapping
         while start < len(block.data):
+            if self._wrapping is not wrapping:
+                wrapping = self._wrapping
+                rest = Block(line, block.offset + start, block.data[start:], 0, block.ended)
+                block, start = self._unwrapped(rest), 0
             if self._dialect is None:
                 line, start = self._notes_only(block, line)
             elif self._dialect.full and not self._timeless and not self._systems:
                 line, start = self._events(block, self._dialect, line, start, last)
             else:
                 line, start = self._partial(block, self._dialect, line, start, last)
+
+    def _unwrapped(self, block: Block) -> Block:
+        """A block without what its lines are wrapped in."""
+        raw = self._raw
+        if raw is not None and (not self._raws or self._raws[-1][0] != raw.line):
+            self._raws.append((raw.line, raw.offset, [0, *(found.end() for found in _NEWLINE.finditer(raw.data))]))
+        return block._replace(data=self._wrapping.strip(block.data))
 
     def _place(self, raw: Block | None) -> None:
         """Set right the offsets of what stands in `out`: in a wrapped log they were counted without what was wrapped."""
@@ -165,13 +176,13 @@ class Parser:
         """The same as `_events` for a dialect whose lines do not all have a task, a CPU and a time."""
         if dialect.name == "function_graph":
             self._running.first(block.data[start:])
-        absent = dialect.scan.groupindex["absent"]
+        absent, wrapping = dialect.scan.groupindex["absent"], self._wrapping
         for number, m in enumerate(dialect.scan.finditer(block.data, start), line):
             if m[absent] is None and block.offset + m.start() >= self._skip:
                 self._take(number, block.offset + m.start(), grammars.parts(m), number)
             else:
                 self._odd(block, number, m, last)
-            if self._dialect is not dialect:
+            if self._dialect is not dialect or self._wrapping is not wrapping:
                 return number, m.start()
         return line, len(block.data)
 
@@ -181,7 +192,7 @@ class Parser:
         out, clock, names, numbers = self._out, self._clock, self._names, self._numbers
         latest, watched = clock.last, clock.watched
         stamp_, cpu_, name_, task_, pid_, tgid_, flags_, args_ = dialect.hot
-        scale = dialect.scale
+        scale, wrapping = dialect.scale, self._wrapping
         others: defaultdict[bytes, int] = defaultdict(int)
         append, ours = out.append, 0
         before: re.Match[bytes] | None = None
@@ -194,7 +205,7 @@ class Parser:
                     self._before = before[name_].decode("latin-1"), before[args_] or b"", record
                     before = None
                 self._odd(block, number, m, last)
-                if self._dialect is not dialect:
+                if self._dialect is not dialect or self._wrapping is not wrapping:
                     end = number, m.start()
                     break
                 continue
@@ -246,7 +257,10 @@ class Parser:
             return
         text = self._text(m[0][:-1])
         if m["absent"] is None:
-            self._take(number, offset, grammars.parts(m), number)
+            parts = grammars.parts(m)
+            nameless = "name" not in parts and "text" in parts and grammars.load("text").read(parts["text"]) or {}
+            if nameless.get("kind") != b"tracer_line" or not self._other_dialect(block, m.start()):
+                self._take(number, offset, parts, number)
         elif not text:
             self.ledger.blank += 1
             self._before = None
@@ -272,11 +286,13 @@ class Parser:
         moved = self._dialect.reindented.fullmatch(text)
         if moved is not None and not cut:
             self._take(number, offset, grammars.parts(moved), number)
+        elif self._other_dialect(block, m.start()):
+            return
         elif self._goes_on(number, text):
             self.ledger.continuation += 1
         elif text[:1] in b" \t" and self._note(number, offset, text.lstrip(b" \t")):
             return
-        elif not self._other_dialect(block, number, m.start()):
+        elif not self._read_elsewhere(number, offset, text):
             self._unparsed(number, offset, text, cut or (not block.ended and m.end() == len(block.data)))
 
     def _split(self, block: Block, number: int, start: int) -> bool:
@@ -446,7 +462,7 @@ class Parser:
             self._before = None
 
     def _unparsed(self, number: int, offset: int, text: bytes, cut: bool) -> None:
-        if self._wrapping.kernel_log and not self._dump:
+        if self._wrapping.kernel_log and not self._dump and self._was_wrapped(number, text):
             self.ledger.count_other("<printk>")
             if self._all:
                 self._out.append(Line(At(number, offset, None, None, None, b""), "", text, "printk", last_line=number))
@@ -458,6 +474,13 @@ class Parser:
         self._before = None
         at = At(number, offset, None, None, None, b"")
         self._out.append(Unparsed(at, text, reason, column, "data_loss" if cut else "error"))
+
+    def _was_wrapped(self, number: int, text: bytes) -> bool:
+        """Whether the line as it stands in the log has something before `text`."""
+        line, _, places = self._raws[-1]
+        if self._raw is None or not line <= number < line + len(places) - 1:
+            return True
+        return self._raw.data[places[number - line] : places[number - line + 1]].rstrip(b"\r\n") != text
 
     def _overlong(self, block: Block) -> None:
         self.ledger.unparsed += 1
@@ -534,31 +557,44 @@ class Parser:
 
     def _retold(self, block: Block, start: int) -> bool:
         """Whether another capture in another dialect begins with the header at `start`."""
-        lines = [text for _, text in sample(block.data[start : start + _WINDOW], PLAIN, crlf=self._log.crlf)]
-        if not lines:
+        found = tell_wrapped(block.data[start : start + _WINDOW], crlf=self._log.crlf)
+        told = found.told.dialect
+        if not found.lines:
             self._again = True
+        if told is None or (told is self._dialect and found.wrapping is PLAIN):
             return False
-        found = tell(lines).dialect
-        if found is None or found is self._dialect:
-            return False
-        self._adopt(found, lines)
+        if found.wrapping is not PLAIN:
+            self._wrapping = found.wrapping
+        self._adopt(told, [text for _, text in found.lines])
         return True
 
-    def _other_dialect(self, block: Block, number: int, start: int) -> bool:
-        """Whether another dialect reads this line; if it reads more of what follows too, it is the dialect from here on."""
-        assert self._dialect is not None
-        lines = [self._text(raw) for raw in block.data[start : start + 16384].split(b"\n")[:_SAMPLE]]
-        found = tell(lines[:1], apart_from=self._dialect, loose=False).dialect
-        if found is None:
+    def _other_dialect(self, block: Block, start: int) -> bool:
+        """Whether this line and most of what follows is wrapped in another way or in another dialect: that from here on."""
+        end = block.data.index(b"\n", start) + 1
+        alone = tell_wrapped(block.data[start:end], crlf=self._log.crlf, loose=False, apart_from=self._dialect)
+        if alone.told.dialect is None and alone.wrapping is PLAIN:
             return False
-        if tell(lines[1:]).dialect is not found:
-            read = found.line.fullmatch(lines[0])
-            assert read is not None
-            current, self._dialect = self._dialect, found
-            self._take(number, block.offset + start, grammars.parts(read), number)
-            self._dialect = current
-        else:
-            self._adopt(found, lines)
+        if self._wrapping.buffers and alone.wrapping.buffers and alone.told.dialect is self._dialect:
+            self._wrapping = self._wrapping._replace(buffers=self._wrapping.buffers | alone.wrapping.buffers)
+            return True
+        found = tell_wrapped(block.data[start : start + _WINDOW], crlf=self._log.crlf, loose=False)
+        if found.wrapping != alone.wrapping or (found.wrapping is PLAIN and found.told.dialect is not alone.told.dialect):
+            return False
+        if found.wrapping is not PLAIN:
+            self._wrapping = found.wrapping
+        self._adopt(found.told.dialect, [text for _, text in found.lines])
+        return True
+
+    def _read_elsewhere(self, number: int, offset: int, text: bytes) -> bool:
+        """Whether another dialect reads this one line; if so it is taken."""
+        told = tell([text], apart_from=self._dialect, loose=False)
+        if told.dialect is None or not told.printed:
+            return False
+        read = told.dialect.line.fullmatch(text)
+        assert read is not None
+        current, self._dialect = self._dialect, told.dialect
+        self._take(number, offset, grammars.parts(read), number)
+        self._dialect = current
         return True
 
     def _notes_only(self, block: Block, line: int) -> tuple[int, int]:

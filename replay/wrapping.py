@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import functools
 import re
+from collections import Counter
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 from mmlist import grammars
-from mmlist.replay.dialect import Told, tell
+from mmlist.replay.dialect import Dialect, Told, tell
 
 LAYERS = ("quote", "grep", "syslog", "printk", "buffer")
 """The rules of wrapping.lark."""
@@ -22,10 +24,15 @@ _SAMPLE = 64  # lines that a dialect is told from
 
 
 class Wrapping(NamedTuple):
-    """The layers of one log, the outermost first. `width`: of a buffer's name with colon and blank, 0 without one."""
+    """The layers of one log, the outermost first. `buffers`: the names of trace-cmd's buffers, padded, with their colon."""
 
     layers: tuple[str, ...] = ()
-    width: int = 0
+    buffers: frozenset[bytes] = frozenset()
+
+    @property
+    def width(self) -> int:
+        """How wide a buffer's name is with colon and blank; 0 without one."""
+        return max(map(len, self.buffers), default=0)
 
     @property
     def kernel_log(self) -> bool:
@@ -35,7 +42,7 @@ class Wrapping(NamedTuple):
     def strip(self, data: bytes) -> bytes:
         """Lines without what was put before them; a line that has none of it stays as it is."""
         for layer in self.layers:
-            data = (_padded(self.width) if layer == "buffer" else _layer(layer)).sub(b"", data)
+            data = (_named(self.buffers) if layer == "buffer" else _layer(layer)).sub(b"", data)
         return data
 
 
@@ -66,12 +73,15 @@ def sample(data: bytes, wrapping: Wrapping, *, crlf: bool = False) -> list[tuple
     return found
 
 
-def tell_wrapped(data: bytes, *, crlf: bool = False, loose: bool = True) -> Sample:
+def tell_wrapped(
+    data: bytes, *, crlf: bool = False, loose: bool = True, apart_from: Dialect | None = None
+) -> Sample:
     """How the lines of `data` are wrapped and in which dialect they are; layers that help no dialect are none.
 
     A block of mere notes has no dialect, nor has the kernel's log where no dump is in it, but both may be wrapped.
+    Unwrapped lines of the dialect `apart_from` do not count.
     """
-    best = _sampled(data, PLAIN, crlf, loose)
+    best = _sampled(data, PLAIN, crlf, loose, apart_from)
     if best.told.printed * 2 > len(best.lines):
         return best
     lines = [line for line in data.split(b"\n") if line]
@@ -82,14 +92,16 @@ def tell_wrapped(data: bytes, *, crlf: bool = False, loose: bool = True) -> Samp
                 best = found
             continue
         notes_alone = not found.lines and len(best.lines) * 2 > len(lines)
-        if found.told[:2] > best.told[:2] or notes_alone or (found.told[:2] == best.told[:2] != (0, 0)):
+        if found.told[:2] > best.told[:2] or notes_alone or (found.told[:2] == best.told[:2] == (0, best.told.moved or 1)):
             best = found
     return best
 
 
-def _sampled(data: bytes, wrapping: Wrapping, crlf: bool, loose: bool) -> Sample:
+def _sampled(
+    data: bytes, wrapping: Wrapping, crlf: bool, loose: bool, apart_from: Dialect | None = None
+) -> Sample:
     lines = sample(data, wrapping, crlf=crlf)
-    return Sample(wrapping, tell([text for _, text in lines], loose=loose), lines)
+    return Sample(wrapping, tell([text for _, text in lines], loose=loose, apart_from=apart_from), lines)
 
 
 def _wrappings(data: bytes, outer: Wrapping) -> list[Wrapping]:
@@ -100,11 +112,14 @@ def _wrappings(data: bytes, outer: Wrapping) -> list[Wrapping]:
     for layer in LAYERS:
         if layer in outer.layers:
             continue
-        widths = [len(match[0]) for match in _layer(layer).finditer(rest)]
-        if len(widths) * 2 <= count or not widths:
+        written = [match[0] for match in _layer(layer).finditer(rest)]
+        if len(written) * 2 <= count or not written:
             continue
-        width = max(widths, key=widths.count) if layer == "buffer" else outer.width
-        inner = Wrapping((*outer.layers, layer), width)
+        buffers = outer.buffers
+        if layer == "buffer":
+            width = max(Counter(map(len, written)).items(), key=itemgetter(1))[0]
+            buffers = frozenset(name for name in written if len(name) == width)
+        inner = Wrapping((*outer.layers, layer), buffers)
         found.append(inner)
         if len(inner.layers) < _DEEP:
             found.extend(_wrappings(data, inner))
@@ -117,6 +132,8 @@ def _layer(name: str) -> re.Pattern[bytes]:
 
 
 @functools.lru_cache(maxsize=64)
-def _padded(width: int) -> re.Pattern[bytes]:
-    """A buffer's name, or as many blanks: trace-cmd leaves those before the lines of the main buffer."""
-    return re.compile(rb"^[^\n]{%d}(?:: |  )" % (width - 2), re.MULTILINE)
+def _named(buffers: frozenset[bytes]) -> re.Pattern[bytes]:
+    """One of the names, or as many blanks before a task's column: trace-cmd leaves those before the main buffer's lines."""
+    names = b"|".join(map(re.escape, sorted(buffers)))
+    width = max(map(len, buffers))
+    return re.compile(rb"^(?:%s|[ ]{%d}(?=[^\n]{16}-[0-9]+ +\[))" % (names, width), re.MULTILINE)

@@ -88,3 +88,61 @@ def test_without_tasks_nothing_is_known(name: str, tmp_path: Path) -> None:
     found = reprinted(name, "nocontext", tmp_path)
     assert found["run"].verdict == "unknown"
     assert "shows no task and no CPU and no time" in found["run"].reason
+
+
+ALL = {**printing.WITH_TIME, **printing.WITHOUT_TIME, "nocontext": printing.nocontext}
+DIFFERENCES = "perf_deltas"  # told by a log's beginning alone
+
+
+@pytest.mark.parametrize("first", ALL)
+def test_captures_joined_in_one_file_are_all_read(first: str, tmp_path: Path) -> None:
+    records = records_of("small-default")[:60]
+    for second in ALL:
+        if second == DIFFERENCES != first and first.startswith("perf"):
+            continue
+        path = tmp_path / f"{second}.txt"
+        lines = [*ALL[first](records), *ALL[second](records)]
+        path.write_bytes(printing.printed(lines))
+        with Log.open(str(path)) as log:
+            parser = Parser(log, NAMES)
+            items = list(parser.records())
+        assert parser.ledger.lines == len(lines), second
+        assert parser.ledger.unparsed == 0, second
+        names = [item.name for item in items if isinstance(item, Record)]
+        assert names == [record.name for record in records] * 2, second
+
+
+def test_an_instance_that_comes_later_is_another_buffer(tmp_path: Path) -> None:
+    records = records_of("small-default")
+    lines = list(printing.instances(records))
+    lines[300:] = [line.replace(b"inst2: ", b"inst3: ") for line in lines[300:]]
+    path = tmp_path / "log.txt"
+    path.write_bytes(printing.printed(lines))
+    found = said(path)
+    assert (found["unparsed"], found["run"].events) == ([], len(records))
+    assert found["run"].verdict == "unknown"
+    assert "stand in 2 buffers" in found["run"].reason
+
+
+def test_lines_of_the_main_buffer_have_blanks_instead_of_a_name(tmp_path: Path) -> None:
+    records = records_of("small-default")
+    lines = list(printing.instances(records))
+    lines[40:] = [line.replace(b"inst2: ", b"       ") for line in lines[40:]]
+    path = tmp_path / "log.txt"
+    path.write_bytes(printing.printed(lines))
+    found = said(path)
+    assert (found["unparsed"], found["members"]) == ([], recorded("small-default")["members"])
+
+
+@pytest.mark.parametrize("marker", ["sh-7  [000] 1.0: mmput: mm=0x1", "> quoted", "inst2: x", "[    1.000000] printk"])
+def test_a_markers_second_line_changes_no_dialect(marker: str, tmp_path: Path) -> None:
+    records = records_of("small-default")
+    lines = list(printing.tracefs(records))
+    assert records[50].at.ts is not None
+    comm, stamp = b"%16s-%-7d (-------) [%03d] " % (b"sh", 7, records[50].at.cpu), records[50].ts_text or b""
+    lines[52:52] = [comm + b"%12s: tracing_mark_write: two" % stamp, marker.encode()]
+    path = tmp_path / "log.txt"
+    path.write_bytes(printing.printed(lines))
+    found = said(path)
+    assert found["members"] == recorded("small-default")["members"]
+    assert found["run"].dialect == "tracefs"
