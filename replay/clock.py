@@ -43,6 +43,7 @@ class Clock:
         """What a stamp without its dot is multiplied with, by the number of its decimals: the dialect's."""
         self._ledger = ledger
         self._joined: int | None = None
+        self._earlier: dict[int, bytes] = {}
         self._losses: list[Loss] = []
         self._suspects: dict[int, int] = {}
 
@@ -64,9 +65,8 @@ class Clock:
             self.unit = "ns" if counts else "raw"
             self.digits = 10 - len(str(self.scale[len(digits)])) if counts else 0
         when, last = self.moment(stamp), self.last.get(cpu)
-        latest, self._joined = self._joined, None
-        if latest is not None and when < latest:
-            self._begin_again(cpu, None, latest, when, at, out)
+        if self._joined is not None:
+            self._join(self._joined, cpu, when, at, out)
             return True
         return last is None or when >= self.moment(last)
 
@@ -79,9 +79,10 @@ class Clock:
         self.watched.add(loss.cpu)
 
     def header(self) -> None:
-        """A tracer's header: where time goes back behind it, another capture begins."""
-        self._joined = self._latest()
-        self.last.clear()
+        """A tracer's header: another capture begins behind it, or another CPU's file of the same."""
+        if self.last:
+            self._joined, self._earlier = self._latest(), dict(self.last)
+            self.last.clear()
 
     def arrive(self, cpu: int, stamp: bytes, out: list[Held]) -> None:
         """A record in time on a watched CPU: its losses end, its suspects were forged."""
@@ -117,6 +118,16 @@ class Clock:
             self._settle(cpu, out, forged=True)
         out.extend(self._losses)
         self._losses.clear()
+
+    def _join(self, latest: int, cpu: int, when: int, at: At, out: list[Held]) -> None:
+        """The first record behind a header: what went on between two captures is missing."""
+        self._joined = None
+        if when >= latest:
+            out.append(Loss(At(at.line, at.offset, when, cpu, None, b""), None, None, latest, when, "joined"))
+        elif cpu in self._earlier:
+            self._begin_again(cpu, None, latest, when, at, out)
+        else:
+            self.last.update(self._earlier)  # per_cpu/cpu*/trace, one behind the other
 
     def _latest(self) -> int | None:
         return max(map(self.moment, self.last.values()), default=None)

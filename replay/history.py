@@ -119,6 +119,7 @@ class History:
         self.tasks: dict[int, f.TaskSpan] = {}
         self.losses: Counter[str] = Counter()
         self.seq = 0
+        self.late = ""
         self.names: set[str] = set()
         self.ours: Counter[str] = Counter()
 
@@ -210,7 +211,8 @@ class History:
         self.parser = self._parser()
         last: At | None = None
         state = self.state
-        for item in ordered(self._records(self.parser)):
+        items = ordered(self._records(self.parser))
+        for item in items:
             if isinstance(item, Record):
                 last = item.at
                 self._record(item)
@@ -222,6 +224,9 @@ class History:
                 if BACKWARDS in item.reason and names_in_text([Block(0, 0, item.text)], self.aliases):
                     yield from self._loss(Loss(item.at, item.at.cpu, None, item.at.ts, item.at.ts, "doubted"))
                 yield _unparsed(item)
+        if items.late:
+            self.late = f"{items.late} lines stand further out of order than can be sorted"
+            self.judge.mistrust(self.late)
         self._not_carried()
         self.judge.judge(state.finish(last))
         self.judge.finish()
@@ -313,7 +318,7 @@ class History:
         checked = {status.code for status in self.checked if status.status == "checked"}
         if not self.ours:
             return "unknown", "the log has no event of ours: nothing could be checked"
-        if doubt := _doubt(self.parser, whole=False):
+        if doubt := self.late or _doubt(self.parser, whole=False):
             return "unknown", doubt
         if not self.names:
             return "unknown", "no event of ours has the fields that it needs: nothing could be checked"
@@ -383,6 +388,7 @@ def _lost(losses: Counter[str]) -> str:
         "overwritten": "the buffer was overwritten",
         "buffer_started": "a CPU's beginning is missing",
         "backwards": "time goes backwards",
+        "joined": "captures were joined",
         "doubted": "a line that goes back in time was not believed",
     }
     kinds = [said[kind] for kind in said if losses[kind]]

@@ -147,6 +147,12 @@ class Judge:
                 violation.certainty = "undecided"
                 violation.reason = f"releases of entries go unseen in this log: an mm ended at line {line} holding some"
 
+    def mistrust(self, doubt: str) -> None:
+        """Nothing in this log is certain, as shows only now."""
+        self._doubt = doubt
+        for violation in self.violations:
+            violation.certainty, violation.reason = "undecided", doubt
+
     def _span(self, id_: int, finding: Finding) -> None:
         if finding.rests_on_releases:
             self._on_releases.add(id_)

@@ -22,6 +22,9 @@ Item = Record | Loss | Unparsed
 Source = Value | bytes | None
 """Where a field comes from: computed, a constant, or nowhere (it is dropped)."""
 
+_RAW = b"__probe_"
+"""How a probe's text begins where trace-cmd prints the raw fields: with `__probe_ip`, in place of the parentheses."""
+
 MAPPED = "mapped "
 """How a run's statistics on a name of a map begin."""
 
@@ -62,7 +65,7 @@ class Rule:
             return None
         text = b" ".join(key.encode("latin-1") + b"=" + _written(value) for key, value in self._values(found))
         led = None if self.explicit else place(record)
-        if led is None and self.explicit is False:
+        if led is None and (self.explicit is False or (self.explicit is None and record.args.startswith(_RAW))):
             led = record.name.encode()
         args = text if led is None else b"(%s) %s" % (led, text) if text else b"(%s)" % led
         return Record(

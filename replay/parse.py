@@ -258,7 +258,7 @@ class Parser:
         text = self._text(m[0][:-1])
         if m["absent"] is None:
             parts = grammars.parts(m)
-            nameless = "name" not in parts and "text" in parts and grammars.load("text").read(parts["text"]) or {}
+            nameless = ("name" not in parts and "text" in parts and grammars.load("text").read(parts["text"])) or {}
             if nameless.get("kind") != b"tracer_line" or not self._other_dialect(block, m.start()):
                 self._take(number, offset, parts, number)
         elif not text:
@@ -474,6 +474,8 @@ class Parser:
         self._before = None
         at = At(number, offset, None, None, None, b"")
         self._out.append(Unparsed(at, text, reason, column, "data_loss" if cut else "error"))
+        if cut and self._log.damage is None:
+            self._clock.lost(Loss(At(number, offset, None, None, None, b""), None, None, None, None, "truncated"))
 
     def _was_wrapped(self, number: int, text: bytes) -> bool:
         """Whether the line as it stands in the log has something before `text`."""
@@ -578,7 +580,9 @@ class Parser:
             self._wrapping = self._wrapping._replace(buffers=self._wrapping.buffers | alone.wrapping.buffers)
             return True
         found = tell_wrapped(block.data[start : start + _WINDOW], crlf=self._log.crlf, loose=False)
-        if found.wrapping != alone.wrapping or (found.wrapping is PLAIN and found.told.dialect is not alone.told.dialect):
+        if found.wrapping != alone.wrapping or (
+            found.wrapping is PLAIN and found.told.dialect is not alone.told.dialect
+        ):
             return False
         if found.wrapping is not PLAIN:
             self._wrapping = found.wrapping

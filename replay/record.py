@@ -50,7 +50,8 @@ class Loss(msgspec.Struct):
     `at` is the marker's own place (its `ts` is `until`). `since` is the time of the last record seen on that CPU before
     the hole (None: none was seen), `until` the first after it (None: the log ends). `cpu` None means any CPU. `count` is
     None where the log does not say it. `kind` is the marker's form: `lost`, `dropped`, `perf_lost`, `overwritten`,
-    `buffer_started`, `backwards`, `truncated`, `doubted` (a line that was not believed: if it was true, it is missing).
+    `buffer_started`, `backwards`, `truncated`, `joined` (another capture begins), `doubted` (a line that was not believed: if
+    it was true, it is missing).
     """
 
     at: At

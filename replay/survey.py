@@ -41,8 +41,11 @@ DECISIVE = frozenset(
 )  # fmt: skip
 """Names on which depends how the log is bound and replayed (Carries, Profile)."""
 
-_NAME = re.compile(rb": ?([a-z_0-9]+): ")
-_ANY_NAME = re.compile(rb": ?([A-Za-z_0-9]+): ")  # of a map
+_BEFORE = (b": ?", b"/\\* ", b"\\) {3}")
+"""What stands before an event's name: the context columns' colon, a comment of function_graph, a --ts-diff."""
+_NEEDLES = (b": ", b" /* ", b")   ")
+_NAMES = [re.compile(before + rb"([a-z_0-9]+): ") for before in _BEFORE]
+_ANY_NAMES = [re.compile(before + rb"([A-Za-z_0-9]+): ") for before in _BEFORE]  # of a map
 
 _ALWAYS = frozenset({"mm_init_ret", "mmlist_add", "swap_clear", "swapon", "swapoff", "swapoff_ret", "task_flags"})
 """Names whose every record counts."""
@@ -364,12 +367,14 @@ def names_in_text(blocks: Iterable[Block], aliases: Mapping[str, frozenset[str]]
     `aliases`: the names of ours that a name in the text may be, where a map says so; None: each is itself.
     """
     if aliases is None:
-        pattern, wanted = _NAME, _THEMSELVES  # a log may hold other names without end
+        patterns, wanted = _NAMES, _THEMSELVES  # a log may hold other names without end
     else:
-        pattern, wanted = _ANY_NAME, {name.encode(): targets for name, targets in aliases.items()}
+        patterns, wanted = _ANY_NAMES, {name.encode(): targets for name, targets in aliases.items()}
     found: set[bytes] = set()
     for block in blocks:
-        found |= wanted.keys() & set(pattern.findall(block.data))
+        for needle, pattern in zip(_NEEDLES, patterns, strict=True):
+            if needle in block.data:  # a literal is found ten times as fast
+                found |= wanted.keys() & set(pattern.findall(block.data))
     return frozenset().union(*(wanted[name] for name in found))
 
 

@@ -73,9 +73,7 @@ def sample(data: bytes, wrapping: Wrapping, *, crlf: bool = False) -> list[tuple
     return found
 
 
-def tell_wrapped(
-    data: bytes, *, crlf: bool = False, loose: bool = True, apart_from: Dialect | None = None
-) -> Sample:
+def tell_wrapped(data: bytes, *, crlf: bool = False, loose: bool = True, apart_from: Dialect | None = None) -> Sample:
     """How the lines of `data` are wrapped and in which dialect they are; layers that help no dialect are none.
 
     A block of mere notes has no dialect, nor has the kernel's log where no dump is in it, but both may be wrapped.
@@ -92,14 +90,16 @@ def tell_wrapped(
                 best = found
             continue
         notes_alone = not found.lines and len(best.lines) * 2 > len(lines)
-        if found.told[:2] > best.told[:2] or notes_alone or (found.told[:2] == best.told[:2] == (0, best.told.moved or 1)):
+        if (
+            found.told[:2] > best.told[:2]
+            or notes_alone
+            or (found.told[:2] == best.told[:2] == (0, best.told.moved or 1))
+        ):
             best = found
     return best
 
 
-def _sampled(
-    data: bytes, wrapping: Wrapping, crlf: bool, loose: bool, apart_from: Dialect | None = None
-) -> Sample:
+def _sampled(data: bytes, wrapping: Wrapping, crlf: bool, loose: bool, apart_from: Dialect | None = None) -> Sample:
     lines = sample(data, wrapping, crlf=crlf)
     return Sample(wrapping, tell([text for _, text in lines], loose=loose, apart_from=apart_from), lines)
 

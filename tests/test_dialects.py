@@ -6,9 +6,9 @@ import functools
 from pathlib import Path
 from typing import Any
 
+import printing
 import pytest
 
-import printing
 from mmlist.replay import facts as f
 from mmlist.replay.bind import NAMES
 from mmlist.replay.history import replay

@@ -27,6 +27,11 @@ NOTES = [
     b"=> kernel_clone (ffffffff810a0c0b)",
     b"\tffffffff810a0c0b kernel_clone+0x1ab ([kernel.kallsyms])",
     b"# tracer: nop",
+    b"Lost 123 events",
+    b"Attaching 5 probes...",
+    b"Attached 1 probe",
+    b"Dumping ftrace buffer:",
+    b"---------------------------------",
 ]
 TEXTS = [
     b"<stack trace>",

@@ -212,6 +212,7 @@ def test_renamed_field_does_not_stand_under_its_old_name_too(write: Write) -> No
         ('when = "users == 1"', "mm=0x1 users=2", None),
         ('when = "users == 1"', "mm=0x1", None),
         ("", "(mmput+0x0/0x30) mm=0x1", "mmput: (mmput+0x0/0x30) mm=0x1"),
+        ("", "__probe_ip=0x1 mm=0x1", "mmput: (put) __probe_ip=0x1 mm=0x1"),
         ('layer = "explicit"', "(mmput+0x0/0x30) mm=0x1", "mmput: mm=0x1"),
         ('layer = "probe"', "mm=0x1", "mmput: (put) mm=0x1"),
         ('layer = "probe"\nothers = "none"', "mm=0x1", "mmput: (put)"),
@@ -226,31 +227,26 @@ def test_clone_flags_stay_hex_without_0x(write: Write) -> None:
     assert text(mapping, "nt", "pid=7 f=256") == "task_newtask: clone_flags=100 pid=7 f=256"
 
 
-@given(st.text(st.characters(exclude_characters="\n", max_codepoint=0xFF), max_size=30))
-def test_no_string_can_make_a_field(path: str) -> None:
-    rule = load_map_of('[events.on]\nis = "swapon"\nfields = { path = "p", type = "t" }')
+@pytest.fixture(scope="module")
+def swapon(tmp_path_factory: pytest.TempPathFactory) -> Mapping:
+    path = tmp_path_factory.mktemp("maps") / "a.toml"
+    path.write_text('[events.on]\nis = "swapon"\nfields = { path = "p", type = "t" }')
+    return load_map(path)
+
+
+@given(
+    st.text(st.characters(exclude_characters="\n", max_codepoint=0xFF), max_size=30)
+    | st.text('" =pathype1', max_size=20)
+)
+def test_no_string_can_make_a_field(swapon: Mapping, path: str) -> None:
     payload.forget()
-    fields = payload.fields(Record(At(1, 0, 1, 0, 1, b""), "on", b't=1 p="x"'))
-    assert fields == {"t": b"1", "p": b"x"}
-    mapped = one_raw(rule, b't=1 p="' + path.encode("latin-1") + b'"')
-    assert payload.fields(mapped).get("type", b"1") == b"1"
-    assert set(payload.fields(mapped)) <= {"type", "path"}
-
-
-def load_map_of(said: str) -> Mapping:
-    import tempfile
-
-    with tempfile.NamedTemporaryFile(suffix=".toml") as file:
-        file.write(said.encode())
-        file.flush()
-        return load_map(file.name)
-
-
-def one_raw(mapping: Mapping, args: bytes) -> Record:
-    record = Record(At(1, 0, 1, 0, 1, b""), "on", args)
-    mapped = mapping.rules["on"].apply(record)
+    learned = payload.fields(Record(At(1, 0, 1, 0, 1, b""), "on", b't=1 p="x"'))
+    assert learned == {"t": b"1", "p": b"x"}
+    mapped = swapon.rules["on"].apply(Record(At(1, 0, 1, 0, 1, b""), "on", b't=1 p="' + path.encode("latin-1") + b'"'))
     assert mapped is not None
-    return mapped
+    fields = payload.fields(mapped)
+    assert set(fields) <= {"type", "path"}
+    assert fields.get("type", b"1") == b"1"
 
 
 # --- maps --------------------------------------------------------------------------------------------------------------
@@ -331,11 +327,11 @@ def disguised(log: str, system: str = "") -> tuple[str, str]:
     made = re.sub(rf"(?m)^(.{{24,90}}?: *{system}:?)(\w+): +(.*)$", event, log)
     sources = {"mm": "node - 152", "entry": "twice >> 1"}
     known = {name: {*fields_of(name, explicit=True), *fields_of(name, explicit=False), "ret"} for name in seen}
-    table = [
-        f'[events."{system + ":" if system else ""}My_{name}"]\nis = "{name}"\n[events."{system + ":" if system else ""}My_{name}".fields]\n'
-        + "".join(f'{key} = "{sources.get(key, "f_" + key)}"\n' for key in sorted(keys & known[name]))
-        for name, keys in seen.items()
-    ]
+    table = []
+    for name, keys in seen.items():
+        heading = f'"{system}:My_{name}"' if system else f"My_{name}"
+        lines = [f'{key} = "{sources.get(key, "f_" + key)}"' for key in sorted(keys & known[name])]
+        table += [f"[events.{heading}]", f'is = "{name}"', f"[events.{heading}.fields]", *lines]
     return made, "\n".join(table)
 
 
@@ -503,7 +499,15 @@ def test_unknown_names_with_counts_and_the_event_that_they_are(write: Write) -> 
     ]
     assert told[0]["first_line"] == 4
     assert told[-1] | {"file": "", "schema_version": 0} == {
-        **{"kind": "ours", "schema_version": 0, "file": "", "lines": 10, "names": {"mmput": 1}, "untold": 0},
+        **{
+            "kind": "ours",
+            "schema_version": 0,
+            "file": "",
+            "lines": 10,
+            "names": {"mmput": 1},
+            "strange": {},
+            "untold": 0,
+        },
     }
 
 
@@ -537,3 +541,40 @@ def test_all_events_of_a_disguised_capture_are_told_by_their_functions(write: Wr
 
 def test_format_text_is_for_unknown_names() -> None:
     assert invoke("parse", "--format", "text", CAPTURES / "small-default.trace.gz").exit_code == 2
+
+
+# --- docs/mapping.md ---------------------------------------------------------------------------------------------------
+
+PAGE = (ROOT / "docs" / "mapping.md").read_text()
+
+
+def test_what_bpftrace_prints_is_read(write: Write) -> None:
+    """The formats of the program in the docs, filled in as bpftrace does."""
+    written = re.findall(r'printf\("(.+?)\\n",\n', PAGE)
+    assert len(written) == 4
+    lines = []
+    for at, form in enumerate(written):
+        fields = len(re.findall("%", form)) - 5
+        lines.append(form.replace("%lx", "%x") % ("kswapd0", 51, 0, 12, 544546 + at, *range(1, fields + 1)) + "\n")
+    said = [json.loads(one) for one in invoke("parse", write("a.trace", "".join(lines))).stdout.splitlines()]
+    assert [(one["event"], one["pid"], one["cpu"], one["ts"]) for one in said] == [
+        ("mmput", 51, 0, "12.544546"),
+        ("try_to_unmap_one", 51, 0, "12.544547"),
+        ("try_to_unmap_one_ret", 51, 0, "12.544548"),
+        ("swap_duplicate", 51, 0, "12.544549"),
+    ]
+    assert said[0]["fields"] == {"mm": "0x1", "users": "2", "next": "0x3", "prev": "0x4"}
+    assert all(one["probe"] for one in said)
+
+
+def test_log_of_bpftrace_says_what_the_capture_says(write: Write) -> None:
+    (block,) = re.findall(r"<!-- file bpf.trace -->\n```\n(.*?)```", PAGE, re.DOTALL)
+    report = run(write("bpf.trace", block))
+    assert (report.run.events, report.unparsed, report.losses) == (4, 0, 0)
+    found, wanted = (
+        expectation.replayed(CAPTURES / f"{name}.trace.gz", {}) for name in ("bpftrace", "swapoff-busy-idle")
+    )
+    for one in wanted["membership"] + found["membership"]:
+        for key in ("joined_line", "joined_seen_line", "left_line"):  # the lines stand elsewhere
+            del one[key]
+    assert found == wanted

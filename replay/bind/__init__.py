@@ -39,7 +39,9 @@ Handler = Callable[[At, dict[str, bytes], list[e.Event]], None]
 def is_explicit(record: Record) -> bool:
     """Whether `record` is an event of layer A: no probed place leads it, as trace_probe.c or `trace-cmd report -R` print it."""
     name = record.name
-    return name in EXPLICIT_ONLY or (name not in PROBE_ONLY and not record.args.lstrip(b" ").startswith((b"(", b"__probe_")))
+    return name in EXPLICIT_ONLY or (
+        name not in PROBE_ONLY and not record.args.lstrip(b" ").startswith((b"(", b"__probe_"))
+    )
 
 
 class Binder:

@@ -23,11 +23,13 @@ from mmlist.replay.payload import fields, has_own_text, place
 from mmlist.replay.record import Record
 
 _NAMED = 1 << 14  # names that are told apart
+_LONGEST = 64  # of a name: the kernel's MAX_EVENT_NAME_LEN
+_TEXT = 4096  # bytes of a record that are kept
 _OPTIONAL = frozenset({"nr", "why", "users", "count", "next", "prev", "onext", "oprev", "head", "tail", "type"})
 _LIKE = 0.55  # of difflib's ratio: theirs for ours
 
 _FUNCTION = re.compile(rb"([A-Za-z_]\w*)(?:\.[\w.]+)?(?:\+0x([0-9a-f]+)/0x[0-9a-f]+)?(?: <[0-9a-f]+>)?")
-_RETURN = re.compile(rb".* <- ([A-Za-z_]\w*)(?:\.[\w.]+)?(?: <[0-9a-f]+>)?")
+_RETURN = re.compile(rb"(?:.* )?<- ([A-Za-z_]\w*)(?:\.[\w.]+)?(?: <[0-9a-f]+>)?")
 _SYSCALL = re.compile(r"(?:__(?:x64|ia32|arm64|s390x?|riscv|se|do)_(?:compat_)?sys|ksys)_")
 _STAND_INS = {"uprobe_clear_state": "__mmput_begin", "lru_gen_del_mm": "__mmput_end"}
 """Functions that __mmput calls first and last, probed where it is inlined (bind/probes.py)."""
@@ -53,12 +55,16 @@ class Unknown(msgspec.Struct):
 
 
 class Names(msgspec.Struct):
-    """The names of one log: `ours` by their lines, `unknown` the commonest first; `untold` lines have yet other names."""
+    """The names of one log: `ours` by their lines, `unknown` the commonest first; `untold` lines have yet other names.
+
+    `strange` are names of ours whose first record has fields, but none that the event has, and the lines of these.
+    """
 
     log: str
     lines: int
     ours: dict[str, int]
     unknown: list[Unknown]
+    strange: dict[str, int]
     untold: int = 0
 
 
@@ -68,6 +74,7 @@ def names_of(log: Log, mapping: Mapping | None = None) -> Names:
     ours: Counter[str] = Counter()
     unknown: dict[str, Unknown] = {}
     probes: dict[str, Record] = {}
+    strange: dict[str, int] = {}
     untold = 0
     for record in parser.records():
         if not isinstance(record, Line) or record.kind != "event":
@@ -78,18 +85,20 @@ def names_of(log: Log, mapping: Mapping | None = None) -> Names:
             if rule.target is not None:
                 ours[rule.name] += 1
         elif name in NAMES:
+            if name not in ours and _strange(record):
+                strange[name] = record.at.line
             ours[name] += 1
         elif (known := unknown.get(name)) is not None:
             known.lines += 1
-        elif len(unknown) < _NAMED:
-            unknown[name] = Unknown(name, system, 1, record.at.line, record.args)
-            probes[name] = record
+        elif len(unknown) < _NAMED and len(name) < _LONGEST:
+            probes[name] = Record(record.at, name, record.args[:_TEXT])
+            unknown[name] = Unknown(name, system, 1, record.at.line, probes[name].args)
         else:
             untold += 1
     for name, one in unknown.items():
         _guess(one, probes[name])
     found = sorted(unknown.values(), key=lambda one: (-one.lines, one.first_line))
-    return Names(log.name, parser.ledger.lines, dict(ours.most_common()), found, untold)
+    return Names(log.name, parser.ledger.lines, dict(ours.most_common()), found, strange, untold)
 
 
 def probed(record: Record) -> str | None:
@@ -104,6 +113,11 @@ def probed(record: Record) -> str | None:
     function = _SYSCALL.sub("", found[1].decode("latin-1"))
     name = function + "_ret" if returned else _STAND_INS.get(function, function)
     return name if name in NAMES else None
+
+
+def _strange(record: Record) -> bool:
+    known = fields_of(record.name, explicit=is_explicit(record))
+    return bool(known) and bool(found := fields(record)) and found.keys().isdisjoint({*known, "ret"})
 
 
 def _system(record: Line) -> str | None:

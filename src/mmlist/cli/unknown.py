@@ -20,6 +20,8 @@ def text(names: Names) -> Iterator[str]:
     lines = sum(one.lines for one in names.unknown) + names.untold
     yield f"{printable(names.log)}: {count(len(names.unknown), 'name')} unknown, on {lines:,} of {names.lines:,} lines"
     yield f"  ours: {_ours(names.ours)}"
+    for name, line in names.strange.items():
+        yield f"  {printable(name)} (line {line}) has none of that event's fields: map it, or say ignore = true"
     width = max((len(one.name) for one in names.unknown), default=0)
     for one in names.unknown:
         yield f"  {one.lines:>9,}  {printable(one.name):<{width}}  line {one.first_line}: {_sample(one)}"
@@ -52,7 +54,16 @@ def objects(names: Names) -> Iterator[str]:
     """An object a name, and one for ours."""
     for one in names.unknown:
         yield json_line("unknown", {"file": names.log, **msgspec.structs.asdict(one)})
-    yield json_line("ours", {"file": names.log, "lines": names.lines, "names": names.ours, "untold": names.untold})
+    yield json_line(
+        "ours",
+        {
+            "file": names.log,
+            "lines": names.lines,
+            "names": names.ours,
+            "strange": names.strange,
+            "untold": names.untold,
+        },
+    )
 
 
 FORMATS: dict[str, Callable[[Names], Iterator[str]]] = {"text": text, "json": objects}
