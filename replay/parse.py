@@ -79,6 +79,7 @@ class Parser:
         self._untold = 0
         self._refusal: InputError | None = None
         self._raw: Block | None = None
+        self._earlier: Block | None = None
         self._raws: deque[tuple[int, int, list[int]]] = deque(
             maxlen=2
         )  # line, offset, places of lines of wrapped blocks
@@ -118,6 +119,7 @@ class Parser:
             self._place(None)
         if self._dialect is None and self._refusal is not None:
             raise self._refusal
+        self._doubt_last(out)
         if self._log.damage is not None:
             self._truncated()
         self._clock.finish(out)
@@ -129,7 +131,7 @@ class Parser:
     def _block(self, raw: Block) -> None:
         if self._dialect is None or self._again:
             self._tell(raw)
-        self._raw, block = raw, raw
+        self._earlier, self._raw, block = self._raw, raw, raw
         if self._wrapping is not PLAIN:
             block = self._unwrapped(raw)
         carried, self._carried = self._carried, None
@@ -489,6 +491,26 @@ class Parser:
         self._before = None
         at = At(block.line, block.offset, None, None, None, b"")
         self._out.append(Unparsed(at, block.data[:-1], f"a line of {block.overlong:,} bytes is no log line", 1))
+
+    def _doubt_last(self, out: list[Held]) -> None:
+        """A last line without a newline may have lost its end: what it says is believed only if it says all."""
+        raw = self._raw
+        if raw is None or raw.ended or not out or not isinstance(out[-1], Record):
+            return
+        record = out[-1]
+        if record.last_line != raw.line + raw.data.count(b"\n") - 1:
+            return
+        data = (b"" if self._earlier is None else self._earlier.data) + raw.data
+        before = data.rfind(record.name.encode("latin-1") + b": ", 0, data.rfind(b"\n", 0, -1) + 1)
+        model = data[before:].partition(b"\n")[0].partition(b": ")[2].lstrip(b" ") if before >= 0 else b""
+        if self._log.damage is None and not payload.shortened(record.args, model):
+            return
+        self.ledger.ours -= 1
+        self.ledger.unparsed += 1
+        text = raw.data[raw.data.rfind(b"\n", 0, -1) + 1 : -1]
+        out[-1] = Unparsed(record.at, text, "the log ends within this line", len(text) + 1, "data_loss")
+        if self._log.damage is None:
+            self._truncated()
 
     def _truncated(self) -> None:
         at = At(self.ledger.lines + 1, self._log.size, None, None, None, b"")

@@ -75,6 +75,17 @@ def unfinished(name: str, args: bytes) -> bool:
     return args.count(b'"') % 2 == 1 or _OPEN_COMM.search(args) is not None
 
 
+def shortened(args: bytes, model: bytes) -> bool:
+    """Whether `args` is a text of pairs that lost its end, as an earlier one of the same event, `model`, shows."""
+    whole, rest = _pairs(model), _pairs(args)
+    if not whole:
+        return False
+    if [key for key, _, _ in rest] != [key for key, _, _ in whole]:
+        return model.startswith(args[:1])
+    last, value = whole[-1][1], rest[-1][1]
+    return last.startswith(b"0x") and len(last) > 4 and len(value) < len(last)
+
+
 def _learn(name: str, args: bytes) -> Fields:
     if name in _STATIC and not args.startswith(b"("):
         found = _anchored(name).fullmatch(args)

@@ -14,7 +14,7 @@ from mmlist.replay.bind import NAMES
 from mmlist.replay.history import replay
 from mmlist.replay.log import Log
 from mmlist.replay.parse import Parser
-from mmlist.replay.record import Record
+from mmlist.replay.record import Loss, Record
 
 CAPTURES = Path(__file__).parent.parent / "fixtures" / "captures"
 RECORDINGS = ("small-default", "swapoff-busy-idle", "mono-b3", "mono-b5-stock")
@@ -146,3 +146,46 @@ def test_a_markers_second_line_changes_no_dialect(marker: str, tmp_path: Path) -
     found = said(path)
     assert found["members"] == recorded("small-default")["members"]
     assert found["run"].dialect == "tracefs"
+
+
+# --- several captures of one kind --------------------------------------------------------------------------------------
+
+
+def losses(text: bytes, folder: Path) -> tuple[list[str], Parser, list[Record]]:
+    path = folder / "log.txt"
+    path.write_bytes(text)
+    with Log.open(str(path)) as log:
+        parser = Parser(log, NAMES)
+        items = list(parser.records())
+    return [item.kind for item in items if isinstance(item, Loss)], parser, [i for i in items if isinstance(i, Record)]
+
+
+def test_files_of_two_cpus_one_behind_the_other_are_one_capture(tmp_path: Path) -> None:
+    records = records_of("small-default")
+    text = b"".join(printing.printed(printing.tracefs([r for r in records if r.at.cpu == cpu])) for cpu in (1, 0))
+    kinds, parser, read = losses(text, tmp_path)
+    assert (kinds, parser.ledger.unparsed, len(read)) == ([], 0, len(records))
+    assert said(tmp_path / "log.txt")["members"] == recorded("small-default")["members"]
+
+
+def test_what_went_on_between_two_captures_is_missing(tmp_path: Path) -> None:
+    records = records_of("small-default")
+    halves = [printing.printed(printing.tracefs(half)) for half in (records[:200], records[260:])]
+    assert losses(b"".join(halves), tmp_path)[0] == ["joined"]
+    assert losses(b"".join(reversed(halves)), tmp_path)[0] == ["backwards"]
+
+
+def test_an_empty_buffers_header_between_two_captures_changes_nothing(tmp_path: Path) -> None:
+    records = records_of("small-default")
+    header = printing.printed(printing.HEADER)
+    halves = [printing.printed(printing.tracefs(half)) for half in (records[260:], records[:200])]
+    assert losses(header + halves[0] + header + halves[1], tmp_path)[0] == ["backwards"]
+
+
+def test_a_file_cut_within_a_line_lacks_its_end(tmp_path: Path) -> None:
+    text = printing.printed(printing.tracefs(records_of("small-default")))
+    assert losses(text[:-1], tmp_path)[0] == []  # but the newline is missing
+    lines = [line for line in text.splitlines(keepends=True) if b" mmput: " in line]
+    for cut in (2, 5, 30, 60, len(lines[-1]) - 50, len(lines[-1]) - 20):
+        kinds, parser, _ = losses(b"".join(lines)[:-cut], tmp_path)
+        assert (kinds, parser.ledger.unparsed) == (["truncated"], 1), cut
