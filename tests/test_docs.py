@@ -9,7 +9,9 @@ import pytest
 
 from mmlist.cli import COMMANDS
 from mmlist.db import library
+from mmlist.replay.dialect import DIALECTS
 from mmlist.replay.invariants import collect
+from mmlist.replay.wrapping import LAYERS, Wrapping
 
 ROOT = Path(__file__).parent.parent
 HEADINGS = ["What it says", "Why the kernel needs it", "Kernel reference", "Limits"]
@@ -73,3 +75,22 @@ def test_links_lead_somewhere(page: str) -> None:
 def test_make_targets_of_the_docs_exist(page: str) -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"`make ([a-z]+)", (ROOT / page).read_text())) <= targets
+
+
+def test_page_of_dialects_has_a_row_for_each() -> None:
+    page = (ROOT / "docs" / "dialects.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+    assert sorted(rows) == sorted(DIALECTS)
+
+
+def test_layers_that_the_page_shows_are_taken_away() -> None:
+    page = (ROOT / "docs" / "dialects.md").read_text()
+    shown = re.findall(
+        r"^\| [^|]+ \| ((?:`[^`]+`(?:, )?)+) \|$", page.partition("# What stands")[2].partition("##")[0], re.M
+    )
+    texts = [text for row in shown for text in re.findall(r"`([^`]+)`", row)]
+    assert len(texts) >= 10
+    for text in texts:
+        left = {Wrapping((layer,), frozenset({b"inst2: ", b"   a.dat: "})).strip(text.encode()) for layer in LAYERS}
+        left |= {Wrapping(("syslog", "printk")).strip(text.encode())}
+        assert b"" in left, text

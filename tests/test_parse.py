@@ -309,3 +309,14 @@ def test_other_events_are_counted_by_name(tmp_path: Path) -> None:
     items, parser = read(tmp_path, text, MMPUT)
     assert len(items) == 1
     assert parser.ledger.other == {"foo": 2, "<function>": 1}
+
+
+def test_stack_belongs_to_the_event_of_its_task_on_its_cpu(tmp_path: Path) -> None:
+    path = tmp_path / "log.txt"
+    stack = event("1.000001", "<stack trace>") + b" => mmput\n => do_exit\n"
+    path.write_bytes(event("1.000001") + event("1.000002", "mmget: mm=0x1", cpu=1, pid=8) + stack)
+    shown = [json.loads(line) for line in CliRunner().invoke(command, [str(path)]).output.splitlines()]
+    assert [(one["kind"], one.get("of")) for one in shown] == [
+        *(("event", None), ("event", None)),
+        *(("stack_begin", 1), ("stack_frame", 1), ("stack_frame", 1)),
+    ]

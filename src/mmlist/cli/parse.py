@@ -41,7 +41,8 @@ def parse(logs: tuple[str, ...], maps: tuple[str, ...], unknown: bool, form: str
 
     Keys: file, line, kind, and with kind "event" comm, pid, tgid, cpu, flags, ts (as printed), ts_unit (s, ms, us, or
     raw for a clock that does not count seconds), event, args, probe, fields. `fields` is there only where the print
-    format leaves no doubt. A line that cannot be read has kind "unparsed" and a reason.
+    format leaves no doubt. A line that cannot be read has kind "unparsed" and a reason. A stack
+    trace and its frames have the line of their event, "of".
     Bytes that are not UTF-8 are surrogate escapes (\\udcff). With --map, what is mapped has the event and fields of the
     map, and the event's name in the log as "printed".
     """
@@ -53,12 +54,32 @@ def parse(logs: tuple[str, ...], maps: tuple[str, ...], unknown: bool, form: str
             if unknown:
                 _unknown(log, names, form or "text")
                 continue
-            parser = Parser(log)
-            for item in parser.records():
-                shown = {"file": name, "line": item.at.line, **describe(item)}
+            stacks = Stacks()
+            for item in Parser(log).records():
+                shown = {"file": name, "line": item.at.line, **describe(item), **stacks.of(item)}
                 if names is not None and isinstance(item, Line):
                     shown |= _mapped(item, names)
                 sys.stdout.write(json.dumps(shown) + "\n")
+
+
+class Stacks:
+    """Tells which event a stack trace belongs to: the last of the same task on the same CPU, whatever stands between."""
+
+    def __init__(self) -> None:
+        """No event was seen yet."""
+        self._last: dict[tuple[int | None, int | None], int] = {}
+        self._owner: int | None = None
+
+    def of(self, item: Item) -> dict[str, Any]:
+        """`of`, the line of the event, where `item` is a stack or a frame of one."""
+        if not isinstance(item, Record) or item.kind in ("header", "separator", "meta"):
+            return {}
+        if item.kind not in ("stack_begin", "stack_frame"):
+            self._last[item.at.cpu, item.at.pid] = self._owner = item.at.line
+            return {}
+        if item.kind == "stack_begin":
+            self._owner = self._last.get((item.at.cpu, item.at.pid))
+        return {"of": self._owner}
 
 
 def _unknown(log: Log, names: Mapping | None, form: str) -> None:
