@@ -173,17 +173,24 @@ class Log:
         digest, size = hashlib.sha256(), 0
         with self._opener() as file:
             read = getattr(file, "read1", file.read)
-            while True:
-                try:
-                    chunk = read(BLOCK)
-                except _damage() as error:
-                    self.damage = str(error) or "it ends too early"
-                    break
-                if not chunk:
-                    break
+            more = True
+            while more:
+                # Each is full: where blocks end depends on the content alone, not on how it is packed or piped.
+                pieces: list[bytes] = []
+                missing = BLOCK
+                while more and missing:
+                    try:
+                        piece = read(missing)
+                    except _damage() as error:
+                        self.damage, piece = str(error) or "it ends too early", b""
+                    more = bool(piece)
+                    pieces.append(piece)
+                    missing -= len(piece)
+                chunk = b"".join(pieces)
                 digest.update(chunk)
                 size += len(chunk)
-                yield chunk
+                if chunk:
+                    yield chunk
         self._size, self._sha256 = size, digest.hexdigest()
 
     def _read_through(self) -> None:

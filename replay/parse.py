@@ -9,32 +9,28 @@ counted once. All of it is one class, over 400 lines: the hot loop and what it r
 from __future__ import annotations
 
 import re
-from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator
 
 import msgspec
 
 from mmlist import grammars
 from mmlist.replay import payload
 from mmlist.replay.clock import Clock, Held, Suspect
-from mmlist.replay.dialect import Dialect, explain, foreign, tell
-from mmlist.replay.errors import InputError
+from mmlist.replay.dialect import Dialect, explain, tell
 from mmlist.replay.interned import Names, Numbers
 from mmlist.replay.ledger import Ledger
 from mmlist.replay.log import Block, Log
 from mmlist.replay.record import At, Loss, Record, Unparsed
 from mmlist.replay.running import Running
-from mmlist.replay.wrapping import PLAIN, tell_wrapped
+from mmlist.replay.telling import Telling
+from mmlist.replay.wrapping import PLAIN, Places
 
 Item = Record | Loss | Unparsed
 
-_SAMPLE = 64  # lines by which another dialect is told
-_WINDOW = 8192  # bytes that the dialect is told from at a time
-_UNTOLD = 4 * 1024 * 1024  # bytes of text in which no dialect was found, before it is no log
 _SPLIT = 4  # lines at most that one comm column is spread over
 _HELD = 100_000  # items held back at most while a line is undecided
 _TASK = 16
-_NEWLINE = re.compile(rb"\n")
 
 
 BACKWARDS = "time goes backwards"
@@ -67,26 +63,22 @@ class Parser:
         self._systems = names is not None and any(":" in name for name in names)
         self._numbers = Numbers()
         self._clock = Clock(self.ledger)
-        self._dialect: Dialect | None = None
+        self._told = Telling(log.name, crlf=log.crlf, wanted=None if names is None else self._is_wanted)
         self._out: list[Held] = []
         self._before: tuple[str, bytes, Record | None] | None = None  # the record that a line may go on
         self._carried: Block | None = None
         self._skip = 0  # offset up to which lines were taken already
-        self._wrapping = PLAIN
-        self._timeless = False  # what is printed as time is none
-        self._again = False  # a header came: the dialect is to be told anew
-        self._titled = False  # some header came
-        self._untold = 0
-        self._refusal: InputError | None = None
         self._raw: Block | None = None
         self._earlier: Block | None = None
-        self._raws: deque[tuple[int, int, list[int]]] = deque(
-            maxlen=2
-        )  # line, offset, places of lines of wrapped blocks
+        self._places = Places()
         self._dump = 0  # lines of dashes still to come of a dump in the kernel's log
         self._running = Running()
         self.lacking: set[str] = set()
-        self.buffers: set[bytes] = set()
+
+    @property
+    def buffers(self) -> set[bytes]:
+        """The names of trace-cmd's buffers that records yielded stood in; b"" is the main one."""
+        return self._places.buffers
 
     @property
     def ts_unit(self) -> str:
@@ -116,9 +108,9 @@ class Parser:
         if self._carried is not None:
             carried, self._carried = self._carried, None
             self._scan(carried, last=True)
-            self._place(None)
-        if self._dialect is None and self._refusal is not None:
-            raise self._refusal
+            self._places.set_right(out)
+        if self._told.dialect is None and self._told.refusal is not None:
+            raise self._told.refusal
         self._doubt_last(out)
         if self._log.damage is not None:
             self._truncated()
@@ -129,62 +121,61 @@ class Parser:
     # --- blocks ------------------------------------------------------------------------------------------------------
 
     def _block(self, raw: Block) -> None:
-        if self._dialect is None or self._again:
-            self._tell(raw)
         self._earlier, self._raw, block = self._raw, raw, raw
-        if self._wrapping is not PLAIN:
+        if self._told.dialect is None or self._told.again:
+            self._told.first(raw)
+            self._changed()
+        if self._told.wrapping is not PLAIN:
             block = self._unwrapped(raw)
         carried, self._carried = self._carried, None
         if carried is not None:
             block = Block(carried.line, carried.offset, carried.data + block.data, 0, block.ended)
         self._scan(block)
-        if self._raws:
-            self._place(raw)
+        self._places.set_right(self._out)
+
+    def _changed(self) -> None:
+        """Another dialect, perhaps: times may be of another kind, and those before are no measure then."""
+        told, clock = self._told.dialect, self._clock
+        if told is None or told.name == self.dialect:
+            return
+        if self.dialect and clock.scale != told.scale:
+            clock.header()
+        self.dialect, clock.scale = told.name, told.scale
 
     def _scan(self, block: Block, *, last: bool = False) -> None:
         """Read a block from its start, again and again from where the dialect changed."""
-        line, start, wrapping = block.line, 0, self._wrapping
+        line, start, told = block.line, 0, self._told
+        wrapping = told.wrapping
         while start < len(block.data):
-            if self._wrapping is not wrapping:
-                wrapping = self._wrapping
+            if told.wrapping is not wrapping:
+                wrapping = told.wrapping
                 rest = Block(line, block.offset + start, block.data[start:], 0, block.ended)
                 block, start = self._unwrapped(rest), 0
-            if self._dialect is None:
+            if told.dialect is None:
                 line, start = self._notes_only(block, line)
-            elif self._dialect.full and not self._timeless and not self._systems:
-                line, start = self._events(block, self._dialect, line, start, last)
+            elif told.dialect.full and not told.timeless and not self._systems:
+                line, start = self._events(block, told.dialect, line, start, last)
             else:
-                line, start = self._partial(block, self._dialect, line, start, last)
+                line, start = self._partial(block, told.dialect, line, start, last)
+            self._changed()
 
     def _unwrapped(self, block: Block) -> Block:
         """A block without what its lines are wrapped in."""
-        raw = self._raw
-        if raw is not None and (not self._raws or self._raws[-1][0] != raw.line):
-            self._raws.append((raw.line, raw.offset, [0, *(found.end() for found in _NEWLINE.finditer(raw.data))]))
-        return block._replace(data=self._wrapping.strip(block.data))
-
-    def _place(self, raw: Block | None) -> None:
-        """Set right the offsets of what stands in `out`: in a wrapped log they were counted without what was wrapped."""
-        for item in self._out:
-            at = item.unparsed.at if isinstance(item, Suspect) else item.at
-            for line, offset, places in self._raws:
-                if line <= at.line < line + len(places):
-                    at.offset = offset + places[at.line - line]
-            if raw is not None and self._wrapping.width and isinstance(item, Record) and at.offset >= raw.offset:
-                start = at.offset - raw.offset
-                self.buffers.add(raw.data[start : start + self._wrapping.width].strip(b": "))
+        assert self._raw is not None
+        self._places.of(self._raw, self._told.wrapping.width)
+        return block._replace(data=self._told.wrapping.strip(block.data))
 
     def _partial(self, block: Block, dialect: Dialect, line: int, start: int, last: bool) -> tuple[int, int]:
         """The same as `_events` for a dialect whose lines do not all have a task, a CPU and a time."""
         if dialect.name == "function_graph":
             self._running.first(block.data[start:])
-        absent, wrapping = dialect.scan.groupindex["absent"], self._wrapping
+        absent, told, wrapping = dialect.scan.groupindex["absent"], self._told, self._told.wrapping
         for number, m in enumerate(dialect.scan.finditer(block.data, start), line):
             if m[absent] is None and block.offset + m.start() >= self._skip:
                 self._take(number, block.offset + m.start(), grammars.parts(m), number)
             else:
                 self._odd(block, number, m, last)
-            if self._dialect is not dialect or self._wrapping is not wrapping:
+            if told.dialect is not dialect or told.wrapping is not wrapping:
                 return number, m.start()
         return line, len(block.data)
 
@@ -194,7 +185,7 @@ class Parser:
         out, clock, names, numbers = self._out, self._clock, self._names, self._numbers
         latest, watched = clock.last, clock.watched
         stamp_, cpu_, name_, task_, pid_, tgid_, flags_, args_ = dialect.hot
-        scale, wrapping = dialect.scale, self._wrapping
+        scale, told, wrapping = dialect.scale, self._told, self._told.wrapping
         others: defaultdict[bytes, int] = defaultdict(int)
         append, ours = out.append, 0
         before: re.Match[bytes] | None = None
@@ -207,7 +198,7 @@ class Parser:
                     self._before = before[name_].decode("latin-1"), before[args_] or b"", record
                     before = None
                 self._odd(block, number, m, last)
-                if self._dialect is not dialect or self._wrapping is not wrapping:
+                if told.dialect is not dialect or told.wrapping is not wrapping:
                     end = number, m.start()
                     break
                 continue
@@ -261,19 +252,18 @@ class Parser:
         if m["absent"] is None:
             parts = grammars.parts(m)
             nameless = ("name" not in parts and "text" in parts and grammars.load("text").read(parts["text"])) or {}
-            if nameless.get("kind") != b"tracer_line" or not self._other_dialect(block, m.start()):
+            if nameless.get("kind") != b"tracer_line" or not self._told.another(block.data, m.start()):
                 self._take(number, offset, parts, number)
         elif not text:
             self.ledger.blank += 1
             self._before = None
-        elif text.startswith((b"# tracer:", b"cpus=")) and self._retold(block, m.start()):
+        elif text.startswith((b"# tracer:", b"cpus=")) and self._told.behind_header(block.data, m.start()):
             return
         elif not self._note(number, offset, text):
             self._strange(block, number, m, text, last)
 
     def _strange(self, block: Block, number: int, m: re.Match[bytes], text: bytes, last: bool) -> None:
         """No note either: half a line, a line that was moved, the rest of a record, another dialect; else unparsed."""
-        assert self._dialect is not None
         offset = block.offset + m.start()
         cut = self._log.damage is not None and not block.ended and m.end() == len(block.data)
         if text.startswith(b"\0"):
@@ -285,10 +275,10 @@ class Parser:
                 return
             if self._split(block, number, m.start()):
                 return
-        moved = self._dialect.reindented.fullmatch(text)
+        moved = self._language.reindented.fullmatch(text)
         if moved is not None and not cut:
             self._take(number, offset, grammars.parts(moved), number)
-        elif self._other_dialect(block, m.start()):
+        elif self._told.another(block.data, m.start()):
             return
         elif self._goes_on(number, text):
             self.ledger.continuation += 1
@@ -299,14 +289,14 @@ class Parser:
 
     def _split(self, block: Block, number: int, start: int) -> bool:
         """Whether a record begins here whose comm holds newlines; if so it is taken."""
-        assert self._dialect is not None
+        dialect = self._language
         lines = block.data[start : start + 4096].split(b"\n")[:_SPLIT]
         for count in range(2, len(lines) + 1):
             # No comm holds a NUL: it stands for the newline, which the grammar keeps for the end of a line.
             joined = self._text(b"\0".join(lines[:count]))
-            found = self._dialect.line.fullmatch(joined)
-            if found is None and self._dialect.name == "perf_script":
-                found = self._dialect.reindented.fullmatch(joined)  # with callchains, the comm is not padded
+            found = dialect.line.fullmatch(joined)
+            if found is None and dialect.name == "perf_script":
+                found = dialect.reindented.fullmatch(joined)  # with callchains, the comm is not padded
             if found is not None:
                 parts = {name: value.replace(b"\0", b"\n") for name, value in grammars.parts(found).items()}
                 self._skip = block.offset + start + sum(len(line) + 1 for line in lines[:count])
@@ -324,7 +314,7 @@ class Parser:
             self._clock.lost(Loss(at, cpu, int(parts["lost"]), None, None, "perf_lost"))
             self._before = None
             return
-        stamp = None if self._timeless else parts.get("stamp")
+        stamp = None if self._told.timeless else parts.get("stamp")
         comm, pid = self._task(cpu, parts)
         at = At(number, offset, None if stamp is None else self._clock.moment(stamp), cpu, pid, comm)
         args = self._text(parts.get("args", b""))
@@ -368,8 +358,7 @@ class Parser:
             self._running.arrive(cpu, parts["next_task"], int(parts["next_pid"]))
         if "pid" in parts:
             return parts.get("task", b"").lstrip(b" "), int(parts["pid"])
-        assert self._dialect is not None
-        if cpu is not None and self._dialect.name == "function_graph":
+        if cpu is not None and self.dialect == "function_graph":
             return self._running.on(cpu)
         return b"", None
 
@@ -389,8 +378,7 @@ class Parser:
             missing = (("task", at.pid), ("CPU", at.cpu), ("time", at.ts))
             self.lacking.update(what for what, value in missing if value is None)
             return Record(at, name, args, kind, known, flags, stamp, last_line)
-        assert self._dialect is not None
-        dialect = self._dialect
+        dialect = self._language
         return Line(at, name, args, kind, known, flags, stamp, last_line, parts, dialect.name, dialect.unit)
 
     def _back(self, number: int, offset: int, m: re.Match[bytes]) -> None:
@@ -427,7 +415,6 @@ class Parser:
             self.ledger.header += 1
             if kind == "cpus" or text.startswith(b"# tracer:"):
                 self._clock.header()
-                self._titled = True
             if kind == "entries" and (missing := int(parts["written"]) - int(parts["kept"])) > 0:
                 self._clock.lost(Loss(msgspec.structs.replace(at), None, missing, None, None, "overwritten"))
             kind = "header"
@@ -455,8 +442,7 @@ class Parser:
         rest = text.lstrip(b"\0")
         at = At(number, offset, None, None, None, b"")
         self._out.append(Unparsed(at, b"", f"{len(text) - len(rest)} NUL bytes: a hole in the log", 1, "data_loss"))
-        assert self._dialect is not None
-        found = self._dialect.line.fullmatch(rest) or self._dialect.reindented.fullmatch(rest)
+        found = self._language.line.fullmatch(rest) or self._language.reindented.fullmatch(rest)
         if found is not None:
             self._take(number, offset, grammars.parts(found), number)
         elif not rest or not self._note(number, offset, rest):
@@ -464,7 +450,7 @@ class Parser:
             self._before = None
 
     def _unparsed(self, number: int, offset: int, text: bytes, cut: bool) -> None:
-        if self._wrapping.kernel_log and not self._dump and self._was_wrapped(number, text):
+        if self._told.wrapping.kernel_log and not self._dump and self._places.moved(number, text):
             self.ledger.count_other("<printk>")
             if self._all:
                 self._out.append(Line(At(number, offset, None, None, None, b""), "", text, "printk", last_line=number))
@@ -478,13 +464,6 @@ class Parser:
         self._out.append(Unparsed(at, text, reason, column, "data_loss" if cut else "error"))
         if cut and self._log.damage is None:
             self._clock.lost(Loss(At(number, offset, None, None, None, b""), None, None, None, None, "truncated"))
-
-    def _was_wrapped(self, number: int, text: bytes) -> bool:
-        """Whether the line as it stands in the log has something before `text`."""
-        line, _, places = self._raws[-1]
-        if self._raw is None or not line <= number < line + len(places) - 1:
-            return True
-        return self._raw.data[places[number - line] : places[number - line + 1]].rstrip(b"\r\n") != text
 
     def _overlong(self, block: Block) -> None:
         self.ledger.unparsed += 1
@@ -516,111 +495,27 @@ class Parser:
         at = At(self.ledger.lines + 1, self._log.size, None, None, None, b"")
         self._clock.lost(Loss(at, None, None, None, None, "truncated"))
 
+    @property
+    def _language(self) -> Dialect:
+        """The dialect from here on, once there is one."""
+        assert self._told.dialect is not None
+        return self._told.dialect
+
+    def _is_wanted(self, name: bytes) -> bool:
+        return self._names[name] is not None
+
     def _text(self, text: bytes) -> bytes:
         return text[:-1] if self._log.crlf and text.endswith(b"\r") else text
 
-    # --- dialects ----------------------------------------------------------------------------------------------------
-
-    def _tell(self, block: Block) -> None:
-        """Tell wrapping and dialect from the block's first lines that are no notes; mere notes tell no dialect.
-
-        The kernel's log is searched through for a dump; any other text is no log if nothing is found for too long.
-        """
-        start = 0
-        while start < len(block.data):
-            end = block.data.find(b"\n", start + _WINDOW) + 1 or len(block.data)
-            found = tell_wrapped(block.data[start:end], crlf=self._log.crlf, loose=not start and block.line == 1)
-            told = found.told.dialect
-            if told is not None and told.form.loose and not self._believed(told, [text for _, text in found.lines]):
-                told = None
-            if told is not None or (found.wrapping is not PLAIN and not found.lines):
-                self._wrapping = found.wrapping
-                self._adopt(told, [text for _, text in found.lines])
-                return
-            if self._again or not found.lines:
-                return
-            self._wrapping = found.wrapping
-            self._refuse(block, start, found.lines)
-            start = end
-
-    def _believed(self, loose: Dialect, lines: list[bytes]) -> bool:
-        """Whether a text that a loose dialect reads is a log: a tracer's header says so, or an event of ours."""
-        if self._all or self._titled:
-            return True
-        read = (loose.line.fullmatch(text) for text in lines)
-        return any(self._names[found["name"]] for found in read if found is not None and found["name"] is not None)
-
-    def _refuse(self, block: Block, start: int, lines: Sequence[tuple[int, bytes]]) -> None:
-        """Keep what is to be said if no dialect is found at all; say it at once if it was sought for long enough."""
-        if self._refusal is None:
-            texts = [text for _, text in lines]
-            line = block.line + block.data.count(b"\n", 0, start) + lines[0][0]
-            column, expected = explain("tracefs", texts[0], reason=False)
-            message = f"no known dialect: {len(lines)} lines were tried"
-            if (known := foreign(texts)) is not None:
-                column, message, expected = 1, f"is {known[0]}", known[1]
-            elif self._wrapping.kernel_log:
-                column, message, expected = 1, "is the kernel's log", "a dump of ftrace in it (Dumping ftrace buffer:)"
-            self._refusal = InputError(
-                message, file=self._log.name, line=line, column=column, text=texts[0], expected=expected
-            )
-        self._untold += _WINDOW
-        if self._untold > _UNTOLD and not self._wrapping.kernel_log:
-            raise self._refusal
-
-    def _adopt(self, told: Dialect | None, lines: list[bytes]) -> None:
-        """Go on in a dialect."""
-        self._again = False
-        if told is None or told is self._dialect:
-            return
-        if self._dialect is not None and self._clock.scale != told.scale:
-            self._clock.header()  # times of another kind: another capture
-        self._clock.scale = told.scale
-        self._dialect, self.dialect = told, told.name
-        self._timeless = told.differences(lines)
-
-    def _retold(self, block: Block, start: int) -> bool:
-        """Whether another capture in another dialect begins with the header at `start`."""
-        found = tell_wrapped(block.data[start : start + _WINDOW], crlf=self._log.crlf)
-        told = found.told.dialect
-        if not found.lines:
-            self._again = True
-        if told is None or (told is self._dialect and found.wrapping is PLAIN):
-            return False
-        if found.wrapping is not PLAIN:
-            self._wrapping = found.wrapping
-        self._adopt(told, [text for _, text in found.lines])
-        return True
-
-    def _other_dialect(self, block: Block, start: int) -> bool:
-        """Whether this line and most of what follows is wrapped in another way or in another dialect: that from here on."""
-        end = block.data.index(b"\n", start) + 1
-        alone = tell_wrapped(block.data[start:end], crlf=self._log.crlf, loose=False, apart_from=self._dialect)
-        if alone.told.dialect is None and alone.wrapping is PLAIN:
-            return False
-        if self._wrapping.buffers and alone.wrapping.buffers and alone.told.dialect is self._dialect:
-            self._wrapping = self._wrapping._replace(buffers=self._wrapping.buffers | alone.wrapping.buffers)
-            return True
-        found = tell_wrapped(block.data[start : start + _WINDOW], crlf=self._log.crlf, loose=False)
-        if found.wrapping != alone.wrapping or (
-            found.wrapping is PLAIN and found.told.dialect is not alone.told.dialect
-        ):
-            return False
-        if found.wrapping is not PLAIN:
-            self._wrapping = found.wrapping
-        self._adopt(found.told.dialect, [text for _, text in found.lines])
-        return True
-
     def _read_elsewhere(self, number: int, offset: int, text: bytes) -> bool:
         """Whether another dialect reads this one line; if so it is taken."""
-        told = tell([text], apart_from=self._dialect, loose=False)
-        if told.dialect is None or not told.printed:
+        found = tell([text], apart_from=self._told.dialect, loose=False).dialect
+        read = None if found is None else found.line.fullmatch(text)
+        if read is None:
             return False
-        read = told.dialect.line.fullmatch(text)
-        assert read is not None
-        current, self._dialect = self._dialect, told.dialect
+        current, self._told.dialect = self._told.dialect, found
         self._take(number, offset, grammars.parts(read), number)
-        self._dialect = current
+        self._told.dialect = current
         return True
 
     def _notes_only(self, block: Block, line: int) -> tuple[int, int]:

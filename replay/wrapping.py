@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import functools
 import re
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
 from mmlist import grammars
+from mmlist.replay.clock import Suspect
 from mmlist.replay.dialect import Dialect, Told, tell
+from mmlist.replay.log import Block
+from mmlist.replay.record import Loss, Record, Unparsed
 
 LAYERS = ("quote", "grep", "syslog", "printk", "buffer")
 """The rules of wrapping.lark."""
 
+_NEWLINE = re.compile(rb"\n")
 _DEEP = 3  # layers at most: a mail's quote of journalctl's output of a dump
 _SAMPLE = 64  # lines that a dialect is told from
 
@@ -47,6 +51,44 @@ class Wrapping(NamedTuple):
 
 
 PLAIN = Wrapping()
+
+
+class Places:
+    """Where the lines of wrapped blocks begin in the log: what was read has offsets without what was wrapped."""
+
+    def __init__(self) -> None:
+        """No block was wrapped yet."""
+        self.buffers: set[bytes] = set()
+        """The names of trace-cmd's buffers that records stood in; b"" is the main one."""
+        self._blocks: deque[tuple[Block, list[int]]] = deque(maxlen=2)  # a line may begin in the one before
+        self._width = 0
+
+    def of(self, raw: Block, width: int) -> None:
+        """A block as it stands in the log is about to be unwrapped; `width` of a buffer's name in it."""
+        self._width = width
+        if not self._blocks or self._blocks[-1][0].line != raw.line:
+            self._blocks.append((raw, [0, *(found.end() for found in _NEWLINE.finditer(raw.data))]))
+
+    def set_right(self, out: Iterable[Record | Loss | Unparsed | Suspect]) -> None:
+        """Set right the offsets of what was read of these blocks."""
+        if not self._blocks:
+            return
+        for item in out:
+            at = item.unparsed.at if isinstance(item, Suspect) else item.at
+            for raw, places in self._blocks:
+                if not raw.line <= at.line < raw.line + len(places) - 1:
+                    continue
+                start = places[at.line - raw.line]
+                at.offset = raw.offset + start
+                if self._width and isinstance(item, Record):
+                    self.buffers.add(raw.data[start : start + self._width].strip(b": "))
+
+    def moved(self, line: int, text: bytes) -> bool:
+        """Whether the line as it stands in the log has something before `text`."""
+        raw, places = self._blocks[-1]
+        if not raw.line <= line < raw.line + len(places) - 1:
+            return True
+        return raw.data[places[line - raw.line] : places[line - raw.line + 1]].rstrip(b"\r\n") != text
 
 
 class Sample(NamedTuple):
