@@ -50,9 +50,11 @@ def check_one(log: Path) -> str:
 
 
 def accept_one(log: Path) -> str:
-    """Write what a replay of `log` yields as its expectation; the change as a diff, empty if there is none."""
+    """Write what a replay of `log` yields as its expectation, if it is not met; the change as a diff, else empty."""
     path = expectation.expectation_of(log)
     before = path.read_text("utf-8") if path.exists() else ""
+    if before and not check_one(log):
+        return ""
     stated = expectation.load(path) if before else {}
     head = expectation.head_comment(before) or f"# {log.name}: the scenario in words.\n\n"
     after = head + expectation.toml(expectation.accepted(log, stated, expectation.replayed(log, stated)))
