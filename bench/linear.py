@@ -141,7 +141,9 @@ def _filled(piece: bytes, before: bytes) -> Shape:
 def _static(name: str, text: bytes, *, spoiled: bool) -> Shape:
     def made(size: int) -> bytes:
         piece = text[:-1] + b"!" if spoiled else text
-        return within((piece + b" ") * (size // len(piece)) + (b"" if spoiled else text), event(2, name.encode() + b": ")[:-1])
+        return within(
+            (piece + b" ") * (size // len(piece)) + (b"" if spoiled else text), event(2, name.encode() + b": ")[:-1]
+        )
 
     return made
 
@@ -159,7 +161,7 @@ def _open_strings(size: int) -> bytes:
     """A shape with five strings is learned; what follows has its pieces without end."""
     learned = event(1, b'swapon: path="x" b="x" c="x" d="x" e="x"')
     hard = b"".join((b'" %s="' % key) * (size // 20) for key in (b"b", b"c", b"d"))
-    return HEADER + learned + event(2, b'swapon: path="' + hard + b'!')
+    return HEADER + learned + event(2, b'swapon: path="' + hard + b"!")
 
 
 def _no_reading(size: int) -> bytes:
@@ -177,7 +179,9 @@ def _goes_on(name: bytes) -> Shape:
     """A record that every further line may be the rest of."""
 
     def made(size: int) -> bytes:
-        return HEADER + event(1) + event(2, name) + b"and on and on and on it goes, on and on\n" * (size // 40) + event(3)
+        return (
+            HEADER + event(1) + event(2, name) + b"and on and on and on it goes, on and on\n" * (size // 40) + event(3)
+        )
 
     return made
 
@@ -249,7 +253,11 @@ def _headers(number: int) -> bytes:
 
 def _buffers(number: int) -> bytes:
     """trace-cmd's report of as many instances as there are lines."""
-    return b"i%d:               sh-7     [000] %5d.%06d: mmput:                mm=0x1\n" % (number, number // 10**6, number % 10**6)
+    return b"i%d:               sh-7     [000] %5d.%06d: mmput:                mm=0x1\n" % (
+        number,
+        number // 10**6,
+        number % 10**6,
+    )
 
 
 def shapes() -> dict[str, Shape]:
@@ -385,7 +393,9 @@ def main() -> None:
     if given.measure is not None:
         print(json.dumps(measure(given.measure)))
         return
-    print(f"{'seconds at ' + format(given.size, ',') + ' bytes and at 4 times that':40} {'parse':>15} {'replay':>15} {'ratios':>15} {'MB':>7}")
+    print(
+        f"{'seconds at ' + format(given.size, ',') + ' bytes and at 4 times that':40} {'parse':>15} {'replay':>15} {'ratios':>15} {'MB':>7}"
+    )
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "log")

@@ -50,6 +50,8 @@ def fields(record: Record) -> Fields:
             found = pattern.fullmatch(args)
             if found is not None:
                 return found.groupdict() if keys is None else dict(zip(keys, found.groups(), strict=True))
+    if b" (" in args and not args.startswith(b"("):
+        args = _BOTH.sub(_plain, args)
     return _learn(record.name, args)
 
 
@@ -84,6 +86,16 @@ def shortened(args: bytes, model: bytes) -> bool:
         return model.startswith(args[:1])
     last, value = whole[-1][1], rest[-1][1]
     return last.startswith(b"0x") and len(last) > 4 and len(value) < len(last)
+
+
+_BOTH = re.compile(rb"([^ =]+)=(0x[0-9a-f]+) \((-?[0-9]+)\)")
+_HEX = frozenset({b"clone_flags"})  # printed in hex without the option too
+
+
+def _plain(found: re.Match[bytes]) -> bytes:
+    """A number that the option `fields` printed in both ways, as it is printed without: addresses in hex."""
+    key, hexed, decimal = found.groups()
+    return key + b"=" + (hexed if len(hexed) > 10 or key in _HEX else decimal)
 
 
 def _learn(name: str, args: bytes) -> Fields:

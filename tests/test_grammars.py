@@ -40,6 +40,7 @@ TEXTS = [
     b"sys_getpid()",
     b"sys_read -> 0x1ee",
     b"# 2a buf: 72 61 77",
+    b"254,0    Q  RA 0 + 32 [dd]",
     b"     0:120:R ==> [003]   312:100:R kworker/3:1H",
     b"     0:120:R   + [003]   312:100:R kworker/3:1H",
     b"kernel_clone() {",

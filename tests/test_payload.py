@@ -145,3 +145,27 @@ def test_text_that_is_no_pairs_has_no_fields() -> None:
     assert said("softirq_raise", "vec=9 [action=RCU]") == {}
     assert said("tlb_flush", "pages:-1 reason:local mm shootdown (3)") == {}
     assert said("wakeup", "comm=a pid=7 x pid=8") == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "found"),
+    [
+        (
+            "sched_process_fork",
+            b"parent_comm=init parent_pid=0x1 (1) child_comm=in it child_pid=0x77 (119)",
+            {"parent_comm": b"init", "parent_pid": b"1", "child_comm": b"in it", "child_pid": b"119"},
+        ),
+        (
+            "task_newtask",
+            b"pid=0x7c (124) comm=init clone_flags=0x1200000 (18874368) oom_score_adj=0x0 (0)",
+            {"pid": b"124", "comm": b"init", "clone_flags": b"0x1200000", "oom_score_adj": b"0"},
+        ),
+        (
+            "mmput",
+            b"__probe_ip=0xffffffff8109da60 (-2130060704) mm=0xff11000004853180 (-67) users=0x1 (1)",
+            {"__probe_ip": b"0xffffffff8109da60", "mm": b"0xff11000004853180", "users": b"1"},
+        ),
+    ],
+)
+def test_the_option_fields_prints_numbers_in_both_ways(name: str, args: bytes, found: dict[str, bytes]) -> None:
+    assert fields(Record(At(1, 0, 0, 0, 1, b""), name, args)) == found

@@ -21,7 +21,7 @@ _CONTEXT = ("comm", "pid", "tgid", "cpu", "flags", "ts", "ts_unit", "event")
 _TAKEN = frozenset({"task", "pid", "tgid", "cpu", "flags", "stamp", "name", "args", "system", "text", "meta", "indent"})
 _LOST = {"buffer_started": "cpu_buffer_start"}
 _NAMED = frozenset({"task", "prev_task"})
-_USER_FRAME = frozenset({"addr", "object"})
+_USER_FRAME = frozenset({"addr", "object"})  # without a symbol
 _META = re.compile(rb"PERF_RECORD_([A-Z0-9_]+).*", re.DOTALL)
 
 
@@ -115,7 +115,12 @@ def describe(item: Item) -> dict[str, Any]:
         return {"kind": "header", **_header(parts), "args": _text(item.args)}
     if item.kind == "stack_frame":
         frame = {key: _text(value) for key, value in parts.items()}
-        return {"kind": "stack_frame", "symbol": None, **frame, "user": not _USER_FRAME.isdisjoint(parts)}
+        return {
+            "kind": "stack_frame",
+            "symbol": None,
+            **frame,
+            "user": "symbol" not in parts and not _USER_FRAME.isdisjoint(parts),
+        }
     if item.kind == "separator":
         return {"kind": "separator"}
     return {"kind": item.kind, **_context(item), **_payload(item, parts)}
@@ -126,7 +131,8 @@ def _context(record: Record) -> dict[str, Any]:
     shown = isinstance(record, Line) and (record.unit if record.unit != "raw" else None)
     unit = None if ts is None else shown or ("s" if b"." in ts else "raw")
     comm = _text(at.comm) if not isinstance(record, Line) or _NAMED.intersection(record.parts) else None
-    values = (comm, at.pid, record.tgid, at.cpu, _maybe(record.flags), _maybe(ts), unit, None)
+    pid = at.pid if at.pid is None or at.pid >= 0 or b"-" in getattr(record, "parts", {}).get("pid", b"") else None
+    values = (comm, pid, record.tgid, at.cpu, _maybe(record.flags), _maybe(ts), unit, None)
     return dict(zip(_CONTEXT, values, strict=True))
 
 
