@@ -135,6 +135,14 @@ def perf(records: list[Record]) -> Iterator[bytes]:
         yield b"%16s %11s [%03d] %15s: mmlist:%s" % (comm, ids.ljust(11), cpu, _seconds(record, 9), _text(record))
 
 
+def perf_period(records: list[Record]) -> Iterator[bytes]:
+    """perf script -F +period,misc."""
+    for record in records:
+        comm, pid, cpu = _task(record)
+        columns = b"%16s %5d [%03d] K %12s: %10d " % (comm, pid, cpu, _seconds(record), 1)
+        yield columns + b"      mmlist:" + _text(record)
+
+
 def perf_callchains(records: list[Record]) -> Iterator[bytes]:
     """perf script of a recording with callchains: no padding, frames, an empty line."""
     for record in records:
@@ -221,7 +229,20 @@ WITH_TIME: dict[str, Printer] = {
     printer.__name__: printer
     for printer in (
         *(tracefs, counter, latency, latency_counter, verbose, graph_all, trace_cmd, trace_cmd_latency, trace_cmd_diff),
-        *(instances, perf, perf_callchains, perf_nocomm, perfetto, quoted, found, stripped, indented, dump, journal),
+        *(
+            instances,
+            perf,
+            perf_period,
+            perf_callchains,
+            perf_nocomm,
+            perfetto,
+            quoted,
+            found,
+            stripped,
+            indented,
+            dump,
+            journal,
+        ),
     )
 }
 """Dialects that tell all that a replay needs."""
