@@ -1,25 +1,26 @@
-"""Opens a log: decompresses it, gives its lines with their numbers and byte offsets, in bounded memory.
+"""Opens a log: decompresses and unpacks it, gives its lines with their numbers and byte offsets, in bounded memory.
 
 A log can be read as often as wanted; standard input is spooled to a temporary file for that. Lines end at `\\n` alone:
-comms and markers may hold what other conventions call a line's end. Offsets and hash are of the decompressed content.
+comms and markers may hold what other conventions call a line's end. Size and hash are of the decompressed file, offsets of
+the text that was unpacked from it, which mostly is the same.
 """
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import hashlib
-import lzma
 import re
 import shutil
 import sys
+import tarfile
 import tempfile
-import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
-from types import ModuleType, TracebackType
-from typing import IO, BinaryIO, NamedTuple, cast
+from types import TracebackType
+from typing import IO, NamedTuple
 
+from mmlist.replay.compressed import damage, opener
+from mmlist.replay.container import Piece, unpacking
+from mmlist.replay.converted import Tool, converted, tool_for
 from mmlist.replay.errors import InputError
 
 BLOCK = 256 * 1024
@@ -28,21 +29,18 @@ LONGEST = 1024 * 1024
 
 _KEPT = 1024
 _HEAD = 4096
-_DAMAGE = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
+_TAR_HEAD = 512
+_TAR_DAMAGE = (tarfile.TarError, EOFError, OSError)
 _CONTROLS = bytes(set(range(0x20)) - set(b"\t\n\r"))
 _NUL_RUN = re.compile(rb"\0{16,}")
 _WRONG = (
     (b"\x7fELF", "is a program (ELF)", "the text of a trace"),
-    (b"\x17\x08\x44tracing", "is trace-cmd's binary trace.dat", "text: trace-cmd report -i FILE"),
-    (b"PERFILE2", "is perf's binary perf.data", "text: perf script -i FILE"),
     (b"PK\x03\x04", "is a zip archive", "the log inside it"),
     (
         b"SQLite format 3\0",
         "is a SQLite database",
         "a log; databases are read by `mmlist sql`",
     ),
-    (b"\xff\xfe", "is UTF-16 text", "bytes as the kernel printed them: iconv -f UTF-16 -t UTF-8 FILE"),
-    (b"\xfe\xff", "is UTF-16 text", "bytes as the kernel printed them: iconv -f UTF-16 -t UTF-8 FILE"),
 )
 
 
@@ -50,7 +48,8 @@ class Block(NamedTuple):
     """Whole lines: `data` ends in a newline. `line` (1-based) and `offset` are its first line's.
 
     `overlong` is 0, or the length of the one line of which `data` is but the beginning. `ended` is False where the log's
-    last line had no newline (`data` has one all the same).
+    last line had no newline (`data` has one all the same). `outside`: the lines are no part of the trace (the page around
+    it), and their text is left out.
     """
 
     line: int
@@ -62,35 +61,62 @@ class Block(NamedTuple):
 
 
 class Log:
-    """One log file. `name` is the path as given, `size` the bytes of its decompressed content, once read to the end.
+    """One log file. `name` is the path as given (`bundle.tar:member` in an archive), `size` the decompressed file's bytes.
 
-    `damage` says why a compressed file could not be read to its end (None: it could), once it was tried.
+    `archived`: it came out of an archive, maybe with others. `damage` says why a compressed file could not be read to its
+    end (None: it could), once it was tried.
     """
 
-    def __init__(self, name: str, path: str, spooled: IO[bytes] | None = None) -> None:
+    def __init__(self, name: str, path: str, spooled: IO[bytes] | None = None, *, archived: bool = False) -> None:
         """`path` is what is opened; use `Log.open`."""
         self.name = name
+        self.archived = archived
         self.damage: str | None = None
         self._path = path
         self._spooled = spooled
         self._size: int | None = None
         self._sha256: str | None = None
-        self._opener = _opener(name, path)
+        self._opener = opener(name, path)
+        head = next(iter(self._chunks()), b"")
+        if (tool := tool_for(head)) is not None:
+            self._convert(tool)
+            head = next(iter(self._chunks()), b"")
+        self._unpack = unpacking(head)
         self.crlf = self._look()
 
     @classmethod
     def open(cls, path: str) -> Log:
-        """Open the log at `path`, `-` being standard input. Raises InputError if it is none that can be read."""
-        if path != "-":
-            return cls(path, path)
-        spool = tempfile.NamedTemporaryFile(prefix="mmlist-")  # noqa: SIM115 - closed by close()
+        """Open the log at `path`, `-` being standard input. Raises InputError if it is none that can be read.
+
+        An archive is opened if it holds one log alone.
+        """
+        logs = cls.open_all(path)
+        first = next(logs)
+        if (second := next(logs, None)) is None:
+            return first
+        names = f"{first.name}, {second.name}"
+        first.close()
+        second.close()
+        logs.close()
+        raise InputError("is an archive of several logs", file=path, expected=f"one of them: {names} ...")
+
+    @classmethod
+    def open_all(cls, path: str, passed: Callable[[str], None] | None = None) -> Generator[Log, None, None]:
+        """All logs at `path`: one, or those of a tar archive, each to be closed by who takes it.
+
+        What is no log in an archive is passed over, and told to `passed`; raises InputError if nothing in it is one.
+        """
+        spooled = _spooled(sys.stdin.buffer) if path == "-" else None
         try:
-            shutil.copyfileobj(sys.stdin.buffer, spool, BLOCK)
-            spool.flush()
-            return cls("-", spool.name, spool)
-        except BaseException:
-            spool.close()
-            raise
+            place = path if spooled is None else spooled.name
+            if not _is_tar(path, place):
+                yield cls(path, place, spooled)
+                spooled = None  # the log closes it
+                return
+            yield from _members(path, place, passed or (lambda _: None))
+        finally:
+            if spooled is not None:
+                spooled.close()
 
     def __enter__(self) -> Log:
         """The log itself."""
@@ -124,7 +150,11 @@ class Log:
         """All lines in blocks of some 256 KiB; each call reads anew. A damaged file ends where its content does."""
         line, offset, rest = 1, 0, b""
         dropped = 0  # bytes seen of an overlong line; its beginning is in `rest` then
-        for chunk in self._chunks():
+        for chunk in self._pieces():
+            if isinstance(chunk, int):
+                yield Block(line, offset, b"\n" * chunk, outside=True)
+                line += chunk
+                continue
             if dropped:
                 end = chunk.find(b"\n") + 1
                 dropped += end or len(chunk)
@@ -150,6 +180,8 @@ class Log:
     def lines(self) -> Iterator[tuple[int, int, bytes]]:
         """(number from 1, byte offset, bytes without the newline) of each line; an overlong one is cut."""
         for block in self.blocks():
+            if block.outside:
+                continue
             offset = block.offset
             for number, text in enumerate(block.data.split(b"\n")[:-1], block.line):
                 yield number, offset, text[:-1] if self.crlf and text.endswith(b"\r") else text
@@ -160,7 +192,7 @@ class Log:
         wanted = sorted(set(offsets), reverse=True)
         found: dict[int, bytes] = {}
         for block in self.blocks():
-            end = block.offset + len(block.data)
+            end = block.offset if block.outside else block.offset + len(block.data)
             while wanted and wanted[-1] < end:
                 start = wanted.pop() - block.offset
                 text = block.data[start : block.data.index(b"\n", start)]
@@ -181,7 +213,7 @@ class Log:
                 while more and missing:
                     try:
                         piece = read(missing)
-                    except _damage() as error:
+                    except damage() as error:
                         self.damage, piece = str(error) or "it ends too early", b""
                     more = bool(piece)
                     pieces.append(piece)
@@ -193,6 +225,33 @@ class Log:
                     yield chunk
         self._size, self._sha256 = size, digest.hexdigest()
 
+    def _pieces(self) -> Iterator[Piece]:
+        """The text of the log, unpacked."""
+        if self._unpack is None:
+            yield from self._chunks()
+            return
+        try:
+            yield from self._unpack(self._chunks())
+        except damage() as error:
+            self.damage = str(error) or "it ends too early"
+        except InputError as error:
+            error.file = self.name
+            raise
+
+    def _convert(self, tool: Tool) -> None:
+        """Let `tool` make a text of what is no text."""
+        binary = self._path
+        with tempfile.NamedTemporaryFile(prefix="mmlist-") as copy:
+            if not _begins_as(self._path, tool):  # it is compressed, or in what the tool does not know
+                for chunk in self._chunks():
+                    copy.write(chunk)
+                copy.flush()
+                binary = copy.name
+            text = converted(self.name, binary, tool)
+        self.close()
+        self._spooled, self._path = text, text.name
+        self._opener = opener(self.name, text.name)
+
     def _read_through(self) -> None:
         if self._sha256 is None:
             for _ in self._chunks():
@@ -200,7 +259,7 @@ class Log:
 
     def _look(self) -> bool:
         """Refuse what is no log; whether its lines end in CR LF by majority."""
-        head = next(iter(self._chunks()), b"")
+        head = next((piece for piece in self._pieces() if isinstance(piece, bytes) and piece), b"")
         if not head:
             if self.damage is not None:
                 raise InputError(f"is damaged, nothing of it can be read: {self.damage}", file=self.name)
@@ -215,35 +274,53 @@ class Log:
         return head.count(b"\r\n") * 2 > head.count(b"\n")
 
 
-def _opener(name: str, path: str) -> Callable[[], BinaryIO]:
-    """What opens `path` for reading, told by its first bytes."""
+def _spooled(stream: IO[bytes]) -> IO[bytes]:
+    """A temporary file with all that `stream` says: a log is read more than once."""
+    spool = tempfile.NamedTemporaryFile(prefix="mmlist-")  # noqa: SIM115 - closed by the log
     try:
-        with Path(path).open("rb") as file:
-            magic = file.read(6)
-    except IsADirectoryError:
-        raise InputError("is a directory", file=name, expected="a log file, or - for standard input") from None
-    except OSError as error:
-        raise InputError(error.strerror or str(error), file=name, expected="a log file that can be read") from None
-    if magic.startswith(b"\x1f\x8b"):
-        return lambda: cast(BinaryIO, gzip.open(path))
-    if magic.startswith(b"BZh"):
-        return lambda: cast(BinaryIO, bz2.open(path))
-    if magic.startswith(b"\xfd7zXZ\0"):
-        return lambda: cast(BinaryIO, lzma.open(path))
-    if magic.startswith(b"\x28\xb5\x2f\xfd"):
-        return lambda: cast(BinaryIO, _zstd().open(path))
-    return lambda: cast(BinaryIO, Path(path).open("rb", buffering=0))
+        shutil.copyfileobj(stream, spool, BLOCK)
+        spool.flush()
+        return spool
+    except BaseException:
+        spool.close()
+        raise
 
 
-def _zstd() -> ModuleType:
-    if sys.version_info >= (3, 14):
-        from compression import zstd
-    else:
-        from backports import zstd
-    return zstd
+def _begins_as(path: str, tool: Tool) -> bool:
+    with Path(path).open("rb") as file:
+        return tool_for(file.read(_HEAD)) is tool
 
 
-def _damage() -> tuple[type[Exception], ...]:
-    """What a decompressor raises on a file that was cut or altered; zstd's own only once it is loaded."""
-    loaded = sys.modules.get("backports.zstd") or sys.modules.get("compression.zstd")
-    return _DAMAGE if loaded is None else (*_DAMAGE, loaded.ZstdError)
+def _is_tar(name: str, path: str) -> bool:
+    with opener(name, path)() as file:
+        try:
+            return file.read(_TAR_HEAD)[257:262] == b"ustar"
+        except damage():
+            return False
+
+
+def _members(name: str, path: str, passed: Callable[[str], None]) -> Iterator[Log]:
+    """The logs of a tar archive, in its order, each spooled by itself: nothing is written under a member's name."""
+    refused: list[str] = []
+    count = 0
+    with opener(name, path)() as file, tarfile.open(fileobj=file, mode="r|") as archive:
+        try:
+            for member in archive:
+                content = archive.extractfile(member) if member.isreg() else None
+                if content is None:
+                    continue
+                spool = _spooled(content)
+                try:
+                    log = Log(f"{name}:{member.name}", spool.name, spool, archived=True)
+                except InputError as error:
+                    spool.close()
+                    refused.append(f"{member.name} {error.message}")
+                    passed(f"{name}:{member.name} {error.message}: passed over")
+                    continue
+                count += 1
+                yield log
+        except _TAR_DAMAGE as error:
+            raise InputError(f"is a damaged archive: {error}", file=name) from None
+    if not count:
+        what = "; ".join(refused[:5]) or "it is empty"
+        raise InputError(f"is an archive without a log: {what}", file=name, expected="a log among its members")

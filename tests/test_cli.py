@@ -7,8 +7,8 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import click
@@ -65,14 +65,13 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """`pretend(a=[facts], b=error)`: what replays of the logs a and b yield."""
 
     def set_up(**logs: Any) -> None:
-        @contextmanager
-        def opened(name: str) -> Iterator[str]:
+        def opened(name: str) -> Iterator[SimpleNamespace]:
             if isinstance(logs[name], Exception):
                 raise logs[name]
-            yield name
+            yield SimpleNamespace(name=name, archived=False)
 
-        monkeypatch.setattr(command, "Log", type("Fake", (), {"open": staticmethod(opened)}))
-        monkeypatch.setattr(command, "facts_of", lambda name, _: iter(logs[name]))
+        monkeypatch.setattr(command, "every_log", opened)
+        monkeypatch.setattr(command, "facts_of", lambda log, _: iter(logs[log.name]))
 
     return set_up
 

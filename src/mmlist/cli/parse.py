@@ -10,7 +10,9 @@ from typing import Any
 import click
 
 from mmlist.cli import HELP
+from mmlist.cli.logs import every_log
 from mmlist.cli.words import mapping
+from mmlist.replay.errors import InputError
 from mmlist.replay.log import Log
 from mmlist.replay.mapping import Mapping
 from mmlist.replay.parse import Item, Line, Parser
@@ -50,16 +52,25 @@ def parse(logs: tuple[str, ...], maps: tuple[str, ...], unknown: bool, form: str
         raise click.UsageError("--format text is for --unknown: records are JSON")
     names = mapping(maps)
     for name in logs:
-        with Log.open(name) as log:
-            if unknown:
-                _unknown(log, names, form or "text")
-                continue
-            stacks = Stacks()
-            for item in Parser(log).records():
-                shown = {"file": name, "line": item.at.line, **describe(item), **stacks.of(item)}
-                if names is not None and isinstance(item, Line):
-                    shown |= _mapped(item, names)
-                sys.stdout.write(json.dumps(shown) + "\n")
+        for log in every_log(name):
+            try:
+                if unknown:
+                    _unknown(log, names, form or "text")
+                else:
+                    _records(log, names)
+            except InputError as error:
+                if not log.archived:
+                    raise
+                click.echo(f"mmlist: {log.name} {error.message}: passed over", err=True)
+
+
+def _records(log: Log, names: Mapping | None) -> None:
+    stacks = Stacks()
+    for item in Parser(log).records():
+        shown = {"file": log.name, "line": item.at.line, **describe(item), **stacks.of(item)}
+        if names is not None and isinstance(item, Line):
+            shown |= _mapped(item, names)
+        sys.stdout.write(json.dumps(shown) + "\n")
 
 
 class Stacks:

@@ -9,11 +9,12 @@ import click
 
 from mmlist.cli import CANNOT_RUN, HELP, render
 from mmlist.cli.jsonlines import line as json_line
+from mmlist.cli.logs import every_log
 from mmlist.cli.progress import shown
 from mmlist.cli.words import mapping
 from mmlist.db.read import runs
 from mmlist.notice import refused
-from mmlist.replay.errors import DatabaseError, MmlistError, OptionError
+from mmlist.replay.errors import DatabaseError, InputError, MmlistError, OptionError
 from mmlist.replay.history import Options
 from mmlist.replay.history import replay as facts_of
 from mmlist.replay.log import Log
@@ -95,23 +96,30 @@ def replay(
     options = Options(all_events=events == "all", mapping=mapping(maps), **given)
     database = None if no_db else output or default_database(logs[0])
     codes = set()
-    for log in logs:
+    for name in logs:
         try:
-            report = run(log, options, database, progress=not quiet)
+            for log in every_log(name):
+                try:
+                    report = run(log, options, database, progress=not quiet)
+                except InputError as error:
+                    if not log.archived:
+                        raise
+                    click.echo(f"mmlist: {log.name} {error.message}: passed over", err=True)
+                    continue
+                codes.add(exit_code(report, fail_on))
+                report.alone = len(logs) == 1 and (database is None or len(runs(database)) == 1)
+                for line in render.FORMATS[form](report):
+                    click.echo(line)
+                if strict and (first := refused(report)) is not None:
+                    codes.add(CANNOT_RUN)
+                    why = f"with --strict, all of the log must be read: {report.unparsed:,} not"
+                    _say(log.name, first.error(why), form)
         except (DatabaseError, OptionError):
             raise
         except (MmlistError, OSError) as error:
             codes.add(CANNOT_RUN)
-            _say(log, error, form)
-            continue
-        codes.add(exit_code(report, fail_on))
-        report.alone = len(logs) == 1 and (database is None or len(runs(database)) == 1)
-        for line in render.FORMATS[form](report):
-            click.echo(line)
-        if strict and (first := refused(report)) is not None:
-            codes.add(CANNOT_RUN)
-            _say(log, first.error(f"with --strict, all of the log must be read: {report.unparsed:,} not"), form)
-    ctx.exit(next(code for code in _WORST_FIRST if code in codes))
+            _say(name, error, form)
+    ctx.exit(next((code for code in _WORST_FIRST if code in codes), CANNOT_RUN))
 
 
 def _say(log: str, error: Exception, form: str) -> None:
@@ -125,15 +133,15 @@ def default_database(log: str) -> Path:
     return Path(("stdin" if log == "-" else Path(log).name) + ".db")
 
 
-def run(log: str, options: Options, database: Path | None, *, progress: bool = False) -> Report:
+def run(log: Log, options: Options, database: Path | None, *, progress: bool = False) -> Report:
     """Replay one log, into the database where one is given."""
     report = Report()
     if database is not None:
         from mmlist.db.store import check_writable, store  # imported late: SQLAlchemy costs every start 0.2 s
 
         check_writable(database)
-    with Log.open(log) as opened, shown(log, progress) as counted:
-        facts = counted(report.watch(facts_of(opened, options)))
+    with shown(log.name, progress) as counted:
+        facts = counted(report.watch(facts_of(log, options)))
         if database is None:
             for _ in facts:
                 pass

@@ -1,0 +1,51 @@
+"""Opens files that may be compressed: told by their first bytes, not by their names."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import BinaryIO, cast
+
+from mmlist.replay.errors import InputError
+
+_DAMAGE = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
+
+
+def opener(name: str, path: str) -> Callable[[], BinaryIO]:
+    """What opens the file at `path` for reading, decompressed. Raises InputError if it cannot be opened."""
+    try:
+        with Path(path).open("rb") as file:
+            magic = file.read(6)
+    except IsADirectoryError:
+        raise InputError("is a directory", file=name, expected="a log file, or - for standard input") from None
+    except OSError as error:
+        raise InputError(error.strerror or str(error), file=name, expected="a log file that can be read") from None
+    if magic.startswith(b"\x1f\x8b"):
+        return lambda: cast(BinaryIO, gzip.open(path))
+    if magic.startswith(b"BZh"):
+        return lambda: cast(BinaryIO, bz2.open(path))
+    if magic.startswith(b"\xfd7zXZ\0"):
+        return lambda: cast(BinaryIO, lzma.open(path))
+    if magic.startswith(b"\x28\xb5\x2f\xfd"):
+        return lambda: cast(BinaryIO, _zstd().open(path))
+    return lambda: cast(BinaryIO, Path(path).open("rb", buffering=0))
+
+
+def damage() -> tuple[type[Exception], ...]:
+    """What a decompressor raises on a file that was cut or altered; zstd's own only once it is loaded."""
+    loaded = sys.modules.get("backports.zstd") or sys.modules.get("compression.zstd")
+    return _DAMAGE if loaded is None else (*_DAMAGE, loaded.ZstdError)
+
+
+def _zstd() -> ModuleType:
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+    return zstd
