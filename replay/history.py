@@ -375,7 +375,7 @@ def _doubt(parser: Parser, *, whole: bool = True) -> str:
     lacking = parser.lacking if whole else parser.lacking & {"task"}
     if lacking:
         shown = " and no ".join(sorted(parser.lacking, key=("task", "CPU", "time").index))
-        return f"the log shows no {shown}: calls cannot be paired with their returns, nor lines be put in order"
+        return f"lines of the log show no {shown}: calls cannot be paired with their returns, nor lines be put in order"
     if len(parser.buffers) > 1:
         return f"events of ours stand in {len(parser.buffers)} buffers: each may be there twice"
     return ""

@@ -169,6 +169,8 @@ class Parser:
         """The same as `_events` for a dialect whose lines do not all have a task, a CPU and a time."""
         if dialect.name == "function_graph":
             self._running.first(block.data[start:])
+            if self._running.mistaken:
+                self.lacking.add("task")  # of some lines
         absent, told, wrapping = dialect.scan.groupindex["absent"], self._told, self._told.wrapping
         for number, m in enumerate(dialect.scan.finditer(block.data, start), line):
             if m[absent] is None and block.offset + m.start() >= self._skip:

@@ -13,11 +13,13 @@ _SWITCH = re.compile(rb"^[^\n]*=>[^\n]*", re.MULTILINE)
 
 
 class Running:
-    """The tasks on the CPUs of one log, as (comm, pid)."""
+    """The tasks on the CPUs of one log, as (comm, pid). `mistaken`: a stand-in turned out to be a task known by its pid."""
 
     def __init__(self) -> None:
         """Nobody is known to run."""
         self._on: dict[int, tuple[bytes, int]] = {}
+        self._unknown: set[int] = set()
+        self.mistaken = False
 
     def first(self, data: bytes) -> None:
         """Learn who runs at the beginning of `data`: who leaves a CPU first."""
@@ -25,7 +27,10 @@ class Running:
         for line in _SWITCH.finditer(data):
             parts = read(line[0]) or {}
             if "prev_pid" in parts and "cpu" in parts:
-                self._on.setdefault(int(parts["cpu"]), (parts["prev_task"], int(parts["prev_pid"])))
+                cpu = int(parts["cpu"])
+                if cpu not in self._on:
+                    self.mistaken |= cpu in self._unknown
+                    self._on[cpu] = parts["prev_task"], int(parts["prev_pid"])
 
     def arrive(self, cpu: int, task: bytes, pid: int) -> None:
         """A task runs on `cpu` from here on."""
@@ -33,4 +38,8 @@ class Running:
 
     def on(self, cpu: int) -> tuple[bytes, int]:
         """Who runs on `cpu`; as long as nobody said it, a stand-in: no name, and a negative pid of its own."""
-        return self._on.get(cpu, (b"", -1 - cpu))
+        found = self._on.get(cpu)
+        if found is None:
+            self._unknown.add(cpu)
+            return b"", -1 - cpu
+        return found

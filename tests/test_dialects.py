@@ -87,7 +87,7 @@ def test_without_time_the_order_is_the_files_and_nothing_is_certain(name: str, p
 def test_without_tasks_nothing_is_known(name: str, tmp_path: Path) -> None:
     found = reprinted(name, "nocontext", tmp_path)
     assert found["run"].verdict == "unknown"
-    assert "shows no task and no CPU and no time" in found["run"].reason
+    assert "show no task and no CPU and no time" in found["run"].reason
 
 
 ALL = {**printing.WITH_TIME, **printing.WITHOUT_TIME, "nocontext": printing.nocontext}
@@ -189,3 +189,16 @@ def test_a_file_cut_within_a_line_lacks_its_end(tmp_path: Path) -> None:
     for cut in (2, 5, 30, 60, len(lines[-1]) - 50, len(lines[-1]) - 20):
         kinds, parser, _ = losses(b"".join(lines)[:-cut], tmp_path)
         assert (kinds, parser.ledger.unparsed) == (["truncated"], 1), cut
+
+
+def test_a_task_that_function_graph_names_too_late_leaves_the_verdict_open(tmp_path: Path) -> None:
+    records = records_of("small-default")
+    lines = list(printing.graph(records))
+    switch = next(index for index, line in enumerate(lines) if b"=>" in line)
+    filler = [b" 1)   0.123 us    |  up();"] * 20_000
+    path = tmp_path / "log.txt"
+    path.write_bytes(printing.printed([*lines[: switch - 1], *filler, *lines[switch - 1 :]]))
+    found = said(path)
+    assert found["unparsed"] == []
+    assert found["run"].verdict == "unknown"
+    assert found["run"].reason.startswith("lines of the log show no task")
