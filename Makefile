@@ -7,9 +7,11 @@ BIN := $(VENV)/bin
 # Ready when this is newer than what it was made from.
 READY := $(VENV)/.ready
 CODE := src replay grammars db tests bench docs
+# Of fuzzing.
+SECONDS := 600
 DEMO := fixtures/captures/mono-b1.trace.gz
 
-.PHONY: help demo test check bench format docs clean
+.PHONY: help demo test check bench fuzz linear format docs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -41,6 +43,16 @@ check: $(READY) ## format, lint, types, layers, packaging
 bench: $(READY) ## lines a second, peak memory, ratios (FILE=log for one of yours)
 	$(BIN)/python bench/replay.py $(FILE)
 
+fuzz: $(READY) ## seek inputs that break the parser or the replay (SECONDS=600)
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --only-binary atheris \
+	  --no-build-isolation --editable '.[fuzz]' || \
+	  { echo "make: atheris has no wheel for $$($(BIN)/python --version) here: rm -r $(VENV); make fuzz PYTHON=python3.11" >&2; exit 1; }
+	$(BIN)/python tests/fuzz.py --seconds $(SECONDS)
+
+linear: $(READY) ## whether time grows with the input's size alone, whatever stands in it
+	$(BIN)/python bench/linear.py
+
 format: $(READY) ## put the code into the project's format
 	$(BIN)/ruff format $(CODE)
 	$(BIN)/ruff check --fix $(CODE)
@@ -49,4 +61,4 @@ docs: $(READY) ## write the generated pages anew
 	$(BIN)/python docs/generate.py
 
 clean: ## remove what was made here, but not the environment
-	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz

@@ -313,14 +313,14 @@ def measure(log: Path) -> dict[str, float]:
     from mmlist.replay.parse import Parser
 
     def work(what: Callable[[Log], Iterator[object]]) -> float:
-        start = time.perf_counter()
+        start = time.process_time()
         try:
             with Log.open(str(log)) as opened:
                 for _ in what(opened):
                     pass
         except MmlistError:
             pass
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     warm = log.with_suffix(".warm")
     warm.write_bytes(HEADER + event(1) + b"junk\n")
@@ -393,9 +393,8 @@ def main() -> None:
     if given.measure is not None:
         print(json.dumps(measure(given.measure)))
         return
-    print(
-        f"{'seconds at ' + format(given.size, ',') + ' bytes and at 4 times that':40} {'parse':>15} {'replay':>15} {'ratios':>15} {'MB':>7}"
-    )
+    title = f"seconds at {given.size:,} bytes and at 4 times that"
+    print(f"{title:40} {'parse':>15} {'replay':>15} {'ratios':>15} {'MB':>7}")
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "log")

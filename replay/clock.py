@@ -112,10 +112,14 @@ class Clock:
         self._settle(cpu, out, forged=False)
         self.last[cpu] = suspect.stamp
 
-    def finish(self, out: list[Held]) -> None:
-        """The log ends: what was lost has no end, what was suspect was forged."""
+    def settle(self, out: list[Held]) -> None:
+        """No more is waited for: what is suspect was forged."""
         for cpu in tuple(self._suspects):
             self._settle(cpu, out, forged=True)
+
+    def finish(self, out: list[Held]) -> None:
+        """The log ends: what was lost has no end, what was suspect was forged."""
+        self.settle(out)
         out.extend(self._losses)
         self._losses.clear()
 

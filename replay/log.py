@@ -303,22 +303,23 @@ def _members(name: str, path: str, passed: Callable[[str], None]) -> Iterator[Lo
     """The logs of a tar archive, in its order, each spooled by itself: nothing is written under a member's name."""
     refused: list[str] = []
     count = 0
-    with opener(name, path)() as file, tarfile.open(fileobj=file, mode="r|") as archive:
+    with opener(name, path)() as file:
         try:
-            for member in archive:
-                content = archive.extractfile(member) if member.isreg() else None
-                if content is None:
-                    continue
-                spool = _spooled(content)
-                try:
-                    log = Log(f"{name}:{member.name}", spool.name, spool, archived=True)
-                except InputError as error:
-                    spool.close()
-                    refused.append(f"{member.name} {error.message}")
-                    passed(f"{name}:{member.name} {error.message}: passed over")
-                    continue
-                count += 1
-                yield log
+            with tarfile.open(fileobj=file, mode="r|") as archive:
+                for member in archive:
+                    content = archive.extractfile(member) if member.isreg() else None
+                    if content is None:
+                        continue
+                    spool = _spooled(content)
+                    try:
+                        log = Log(f"{name}:{member.name}", spool.name, spool, archived=True)
+                    except InputError as error:
+                        spool.close()
+                        refused.append(f"{member.name} {error.message}")
+                        passed(f"{name}:{member.name} {error.message}: passed over")
+                        continue
+                    count += 1
+                    yield log
         except _TAR_DAMAGE as error:
             raise InputError(f"is a damaged archive: {error}", file=name) from None
     if not count:

@@ -101,7 +101,9 @@ class Parser:
                 self._overlong(block)
             else:
                 self._block(block)
-            if not self._clock.undecided or len(out) > _HELD:
+            if len(out) > _HELD:
+                self._clock.settle(out)
+            if not self._clock.undecided:
                 # The last may go on in the next block.
                 ready, out[:] = out[:-1], out[-1:]
                 yield from ready  # type: ignore[misc]
@@ -177,6 +179,8 @@ class Parser:
                 self._take(number, block.offset + m.start(), grammars.parts(m), number)
             else:
                 self._odd(block, number, m, last)
+            if self._carried is not None:
+                break
             if told.dialect is not dialect or told.wrapping is not wrapping:
                 return number, m.start()
         return line, len(block.data)
@@ -200,6 +204,8 @@ class Parser:
                     self._before = before[name_].decode("latin-1"), before[args_] or b"", record
                     before = None
                 self._odd(block, number, m, last)
+                if self._carried is not None:
+                    break
                 if told.dialect is not dialect or told.wrapping is not wrapping:
                     end = number, m.start()
                     break
@@ -272,8 +278,8 @@ class Parser:
             self._holes(number, offset, text)
             return
         if len(text) < _TASK and not cut:
-            if m.end() == len(block.data) and not last:
-                self._carried = Block(number, offset, m[0])
+            if not last and block.data.count(b"\n", m.start()) < _SPLIT:
+                self._carried = Block(number, offset, block.data[m.start() :])  # the next block has the rest
                 return
             if self._split(block, number, m.start()):
                 return

@@ -23,9 +23,14 @@ _STATIC = (
 _MARKERS = frozenset({"tracing_mark_write", "print", "bprint", "bputs", "0"})
 _SHAPES = 8
 """Shapes kept for one name; more are read, but slowly."""
-_READINGS = 64
+_LONGEST = 1 << 14
+"""Bytes of a text of pairs at most: the kernel prints a record into a buffer of two pages (trace_seq.h)."""
+_PAIRS = 128
+"""Pairs of a text at most: a probe has no more arguments (MAX_TRACE_ARGS, kernel/trace/trace_probe.h)."""
+_STEPS = 1024
+"""Pairs and ends of strings that are tried to read one text: strings that hold quotes can be read in ways without end."""
 
-_Shape = tuple["re.Pattern[bytes]", "tuple[str, ...] | None"]  # without keys, the groups are named
+_Shape = tuple["re.Pattern[bytes] | _Backwards", "tuple[str, ...] | None"]  # without keys, the groups are named
 
 _shapes: dict[str, list[_Shape]] = {}
 _static: dict[str, re.Pattern[bytes]] = {}
@@ -88,7 +93,7 @@ def shortened(args: bytes, model: bytes) -> bool:
     return last.startswith(b"0x") and len(last) > 4 and len(value) < len(last)
 
 
-_BOTH = re.compile(rb"([^ =]+)=(0x[0-9a-f]+) \((-?[0-9]+)\)")
+_BOTH = re.compile(rb"(?<![^ =])([^ =]+)=(0x[0-9a-f]+) \((-?[0-9]+)\)")  # a key is tried once, from its beginning
 _HEX = frozenset({b"clone_flags"})  # printed in hex without the option too
 
 
@@ -111,8 +116,10 @@ def _learn(name: str, args: bytes) -> Fields:
     values = {key.decode("latin-1"): value for key, value, _ in pairs}
     shapes = _shapes.setdefault(name, [])
     if len(shapes) < _SHAPES and not any(bare and b" " in value for _, value, bare in pairs):
-        named = all(key.isidentifier() and key.isascii() for key in values)
-        shapes.append((_pattern(args, pairs, named), None if named else tuple(values)))
+        backwards = sum(not bare for _, _, bare in pairs) > 1
+        named = not backwards and all(key.isidentifier() and key.isascii() for key in values)
+        pattern = _Backwards(args, pairs) if backwards else _pattern(args, pairs, named)
+        shapes.append((pattern, None if named else tuple(values)))
         # The shortest first: a longer one may have been learned from a string that looked like pairs.
         shapes.sort(key=lambda shape: shape[0].groups)
     return values
@@ -137,39 +144,83 @@ def _pattern(args: bytes, pairs: list[tuple[bytes, bytes, bool]], named: bool) -
     return re.compile(text)
 
 
+class _Backwards:
+    """What `_pattern` reads, for a shape with several strings, in linear time: from the end to the beginning.
+
+    There the first place where a string can begin is the last one in the text. It is never taken back: the more is left
+    for the strings before it. `_pattern` would try all places of a string for each place of those before it.
+    """
+
+    def __init__(self, args: bytes, pairs: list[tuple[bytes, bytes, bool]]) -> None:
+        """The shape of `args`, which was read as `pairs`."""
+        written = []
+        within = False  # of an atomic group, which goes from a string to the one before it
+        for number, (key, _, bare) in reversed(list(enumerate(pairs))):
+            written.append(rb"([^ \n]*)" if bare else rb'(?>"((?s:.*?))"')
+            written.append(b"=" + re.escape(key[::-1]))
+            within = within or not bare
+            if number:
+                written.append(b" ")
+                if within and not pairs[number - 1][2]:
+                    written.append(rb'(?="))')
+                    within = False
+        if args.startswith(b"("):
+            written.append(rb" \)[^()\n]*\(")
+        self._pattern = re.compile(b"".join(written) + (rb"\Z)" if within else b""))
+        self.groups = self._pattern.groups
+
+    def fullmatch(self, args: bytes) -> _Read | None:
+        """As a pattern's."""
+        found = self._pattern.fullmatch(args[::-1])
+        return None if found is None else _Read(found.groups())
+
+
+class _Read:
+    """As a match, of what was read backwards."""
+
+    def __init__(self, groups: tuple[bytes, ...]) -> None:
+        self._groups = groups
+
+    def groups(self) -> tuple[bytes, ...]:
+        return tuple(group[::-1] for group in reversed(self._groups))
+
+    def groupdict(self) -> dict[str, bytes]:
+        return {}
+
+
 def _pairs(args: bytes) -> list[tuple[bytes, bytes, bool]]:
     """(key, value, whether it stood bare) of a text of pairs; empty if it is none, or every reading has a key twice."""
+    if len(args) > _LONGEST:
+        return []
     led = _place().match(args)
     start = led.end() + 1 if led is not None else 0
     if start >= len(args) or (led is not None and args[led.end()] != 0x20):
         return []
-    for number, reading in enumerate(_readings(args, start, ())):
+    for reading in _readings(args, start, (), iter(range(_STEPS))):
         keys = [key for key, _, _ in reading]
         if len(set(keys)) == len(keys):
             return list(reading)
-        if number >= _READINGS:
-            break
     return []
 
 
 _Reading = tuple[tuple[bytes, bytes, bool], ...]
 
 
-def _readings(args: bytes, start: int, read: _Reading) -> Iterator[_Reading]:
-    """Every way to read `args` from `start` as pairs, strings as short as they can be first."""
-    while True:
+def _readings(args: bytes, start: int, read: _Reading, steps: Iterator[int]) -> Iterator[_Reading]:
+    """Every way to read `args` from `start` as pairs, strings as short as they can be first, while there are `steps`."""
+    while len(read) < _PAIRS and next(steps, None) is not None:
         found = _pair().match(args, start)
         if found is None:
             return
         parts = grammars.parts(found)
         if "quoted" in parts:
             key = parts["key"][:-1]
-            for end in _ends(args, found.start("quoted") + 1):
+            for _, end in zip(steps, _ends(args, found.start("quoted") + 1), strict=False):
                 longer = (*read, (key, args[found.start("quoted") + 1 : end], False))
                 if end + 1 == len(args):
                     yield longer
                 else:
-                    yield from _readings(args, end + 2, longer)
+                    yield from _readings(args, end + 2, longer, steps)
             return
         key = parts.get("key", b"comm=")[:-1]
         read = (*read, (key, parts.get("bare", parts.get("rest", b"")), True))

@@ -17,9 +17,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from mmlist.cli import cli
+from mmlist.db.store import store
 from mmlist.replay import log as log_module
 from mmlist.replay.bind import NAMES
 from mmlist.replay.errors import MmlistError
+from mmlist.replay.history import replay
 from mmlist.replay.log import Block, Log
 from mmlist.replay.parse import Item, Line, Parser
 
@@ -63,16 +65,21 @@ def test_mutated_logs_are_accounted_for(tmp_path: Path, seed: int) -> None:
 
 COMM = st.one_of(
     st.sampled_from(
-        [b"", b"-", b"a b", b"x-1", b"[000] d..1", b"mm=0x1 next=0x", b"(-------)", b"#", b"# tracer: nop", b": ", b"\t", b"\r"]
-        + [b"\xff\xfe", b"CPU:1 [LOST 1", b"=> f", b"a.txt:1:", b"> ", b"[    1.000000]", b"1.000001: x:", b"sh-7 [000] d.", b"\x85\x0b\x0c"]
+        [
+            *(b"", b"-", b"a b", b"x-1", b"[000] d..1", b"mm=0x1 next=0x", b"(-------)", b"#", b"# tracer: nop", b": ", b"\t"),
+            *(b"\r", b"\xff\xfe", b"CPU:1 [LOST 1", b"=> f", b"a.txt:1:", b"> ", b"[    1.000000]", b"1.000001: x:"),
+        ]
     ),
     st.binary(max_size=15).map(lambda raw: raw.replace(b"\0", b"").replace(b"\n", b"")),
 )  # fmt: skip
 TEXT = st.one_of(
     st.sampled_from(
-        [b"", b"x", b"=", b'path="x', b'path="a" b="c', b"(mmput+0x0/0x30) mm=0x1", b"mm=0x1 next=0x", b": ", b"=> f", b"/* x */"]
-        + [b"pid=1 comm=a pid=2 comm=b", b"            init-1       [001] .....     8.096627: mmput: mm=0x1", b"# 2a buf: 72"]
-        + [b"((((((", b"[" * 50, b"<stack trace>", b"B|1|x", b"\xff\xfe", b"k=\x85", b"prev_comm= prev_pid=1 next_comm==", b"CPU:1 [LOST 3 EVENTS]"]
+        [
+            *(b"", b"x", b"=", b'path="x', b'path="a" b="c', b"(mmput+0x0/0x30) mm=0x1", b"mm=0x1 next=0x", b"=> f", b"/* x */"),
+            *(b"pid=1 comm=a pid=2 comm=b", b"            init-1       [001] .....     8.096627: mmput: mm=0x1", b"# 2a buf: 72"),
+            *(b"((((((", b"[" * 50, b"<stack trace>", b"B|1|x", b"\xff\xfe", b"k=\x85", b"prev_comm= prev_pid=1 next_comm=="),
+            *(b"CPU:1 [LOST 3 EVENTS]", b"[LINE TOO BIG]", b"# tracer: nop"),
+        ]
     ),
     st.binary(max_size=60).map(lambda raw: raw.replace(b"\0", b"").replace(b"\n", b"")),
 )  # fmt: skip
@@ -94,6 +101,13 @@ class Written:
         self.name = draw(NAME)
         self.args = draw(TEXT)
         self.flags = draw(st.sampled_from([b".....", b"d..1.", b"DNZff", b"....", b"dBs4.", b".l...", b"d...1.."]))
+
+    @classmethod
+    def honest(cls, now: int) -> "Written":
+        record = cls.__new__(cls)
+        record.comm, record.pid, record.tgid, record.cpu, record.now, record.flags = b"sh", 7, 7, 0, now, b"....."
+        record.name, record.args = b"mmput", b"(mmput+0x0/0x30) mm=0x1"
+        return record
 
     def stamp(self, digits: int = 6) -> bytes:
         return b"%d.%0*d" % (self.now // 10**6, digits, self.now % 10**6 * 10 ** (digits - 6))
@@ -125,46 +139,42 @@ def tracefs_tgid(r: Written) -> bytes:
 
 
 def trace_cmd(r: Written) -> bytes:
-    return b"%16s-%-5d [%03d] %12s: %-20s %s" % (r.comm, r.pid, r.cpu, r.stamp(), r.name + b":", r.args)
+    return b"%16s-%-5d [%03d] %12s: %-22s%s" % (r.comm, r.pid, r.cpu, r.stamp(), r.name + b": ", r.args)
 
 
 def trace_cmd_ns(r: Written) -> bytes:
-    return b"%16s-%-5d [%03d] %s %15s: %-20s %s" % (r.comm, r.pid, r.cpu, r.flags, r.stamp(9), r.name + b":", r.args)
+    return b"%16s-%-5d [%03d] %s %15s: %-22s%s" % (r.comm, r.pid, r.cpu, r.flags, r.stamp(9), r.name + b": ", r.args)
 
 
 def perf(r: Written) -> bytes:
     return b"%16s %7d [%03d] %12s: %s: %s" % (r.comm, r.pid, r.cpu, r.stamp(), (b"mmlist:" + r.name).rjust(28), r.args)
 
 
-HONEST: dict[Callable[[Written], bytes], tuple[bytes, bytes]] = {
-    tracefs: (b"# tracer: nop", b"              sh-7       [000] .....     0.%06d: mmput: (mmput+0x0/0x30) mm=0x1"),
-    tracefs_bare: (b"# tracer: nop", b"              sh-7       [000]     0.%06d: mmput: (mmput+0x0/0x30) mm=0x1"),
-    tracefs_tgid: (b"# tracer: nop", b"              sh-7       (      7) [000] .....     0.%06d: mmput: (mmput+0x0/0x30) mm=0x1"),
-    trace_cmd: (b"cpus=2", b"              sh-7     [000]     0.%06d: mmput:                (mmput+0x0/0x30) mm=0x1"),
-    trace_cmd_ns: (b"cpus=2", b"              sh-7     [000] .....     0.%06d000: mmput:                (mmput+0x0/0x30) mm=0x1"),
-    perf: (b"# ========", b"              sh       7 [000]     0.%06d:                mmlist:mmput: (mmput+0x0/0x30) mm=0x1"),
-}  # fmt: skip
-"""Each dialect with a header and an honest record of it: what the dialect is told from stands in a log of its own."""
+def honest(dialect: Callable[[Written], bytes]) -> list[bytes]:
+    """What the dialect is told from, as it is in a log of its own: a header, and records that nobody forged."""
+    first = b"cpus=2" if dialect in TRACE_CMD else b"# ========" if dialect is perf else b"# tracer: nop"
+    return [first, *(dialect(Written.honest(number)) for number in range(9))]
+
+
+TRACE_CMD = (trace_cmd, trace_cmd_ns)
+DIALECTS = (tracefs, tracefs_bare, tracefs_tgid, *TRACE_CMD, perf)
 
 
 @settings(max_examples=120, **FIXED)
 @given(records=written())
-@pytest.mark.parametrize("dialect", HONEST, ids=lambda dialect: dialect.__name__)
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.__name__)
 def test_columns_say_what_was_printed_into_them(
     tmp_path: Path, dialect: Callable[[Written], bytes], records: list[Written]
 ) -> None:
-    header, honest = HONEST[dialect]
-    before = [header, *(honest % number for number in range(9))]
+    if dialect in TRACE_CMD:
+        records = [record for record in records if record.name != b"tracing_mark_write"]  # which is `print` there
+    before = honest(dialect)
     path = tmp_path / "log"
     path.write_bytes(b"\n".join([*before, *map(dialect, records)]) + b"\n")
     read = [item for item in hostile.accounted(path) if isinstance(item, Line) and item.at.line > len(before)]
-    eaten = b" \t" if dialect in (trace_cmd, trace_cmd_ns) else b""  # trace-cmd's own padding cannot be told apart
-    expected = []
-    for record in records:
-        comm, pid, cpu, ts, name, args = record.said()
-        if dialect in (trace_cmd, trace_cmd_ns, perf):
-            args = args.lstrip(eaten or b"") if eaten else args
-        expected.append((comm, pid, cpu, ts, name, args))
+    expected = [record.said() for record in records]
+    if dialect in TRACE_CMD:  # its padding cannot be told from a blank that the text begins with
+        expected = [(*columns, args.lstrip(b" \t")) for *columns, args in expected]
     assert [(i.at.comm, i.at.pid, i.at.cpu, i.at.ts, i.name, i.args) for i in read] == expected
     if dialect is tracefs_tgid:
         assert [item.tgid for item in read] == [record.tgid for record in records]
@@ -176,12 +186,11 @@ def test_forged_lines_are_accounted_for(
     tmp_path: Path, records: list[Written], comm: bytes, text: bytes, data: st.DataObject
 ) -> None:
     # A newline in a comm or a marker forges what it likes, whole lines included: all that can be asked is an account.
-    dialect = data.draw(st.sampled_from(list(HONEST)))
+    dialect = data.draw(st.sampled_from(DIALECTS))
     forged = data.draw(st.sampled_from(records))
     forged.comm = (comm + b"\n").replace(b"\0", b"")[:15]
     forged.args = text.replace(b"\0", b"") + b"\n" + dialect(data.draw(st.sampled_from(records)))
-    header, honest = HONEST[dialect]
-    content = b"\n".join([header, *(honest % number for number in range(3)), *map(dialect, records)])
+    content = b"\n".join([*honest(dialect), *map(dialect, records)])
     assert hostile.survives(tmp_path / "log", content)
 
 
@@ -221,6 +230,75 @@ def test_a_line_of_200_kilobytes_is_read(tmp_path: Path, context: bytes) -> None
         assert isinstance(said[3], Line) and isinstance(said[5], Line)
         if context:
             assert isinstance(said[4], Line) and said[4].at.pid == 7
+
+
+# --- what was found --------------------------------------------------------------------------------------------------------
+
+FAR = b"9" * 5000  # more digits than int() takes
+PROBE = b"              sh-%s       [%s] ..... %s: mmput: mm=0x1\n"
+NUMBERS = {
+    "pid": PROBE % (FAR, b"000", b"    1.000001"),
+    "cpu": PROBE % (b"7", FAR, b"    1.000001"),
+    "time": PROBE % (b"7", b"000", FAR + b".000001"),
+    "time without a dot": PROBE % (b"7", b"000", FAR),
+    "tgid": PROBE.replace(b"[%s]", b"(%s) [000]") % (b"7", FAR, b"    1.000001"),
+    "lost": b"CPU:1 [LOST " + FAR + b" EVENTS]\n",
+    "CPU that lost": b"CPU:" + FAR + b" [LOST 1 EVENTS]\n",
+    "entries": b"# entries-in-buffer/entries-written: 1/" + FAR + b"\n",
+    "graph": b" " + FAR + b")               |  /* mmput: mm=0x1 */\n",
+    "perf": b"              sh     7 [000]     1.000009: PERF_RECORD_LOST lost " + FAR + b"\n",
+    "address": LINEAR.event(2, b"mmlist_add: mm=0x" + b"f" * 5000) + LINEAR.event(3, b"mmput: mm=" + FAR),
+    "entry": LINEAR.event(2, b"swap_assign: mm=0x1000 entry=" + FAR + b" why=unmap"),
+    "child": LINEAR.event(2, b"sched_process_fork: comm=a pid=7 child_comm=b child_pid=" + FAR),
+}
+
+
+@pytest.mark.parametrize("what", NUMBERS)
+@pytest.mark.parametrize("digits", [20, 5000])
+def test_numbers_of_any_length_are_read_and_stored(tmp_path: Path, what: str, digits: int) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(LINEAR.HEADER + LINEAR.event(1) + NUMBERS[what].replace(FAR, FAR[:digits]) + LINEAR.event(4))
+    hostile.accounted(path)
+    with Log.open(str(path)) as log:
+        assert store(tmp_path / "run.db", replay(log)) == 1
+
+
+def test_a_line_that_stays_undecided_holds_no_more_than_it_may(tmp_path: Path) -> None:
+    # CPU 9 goes back once and says no more: whether that line was forged shows only at the end of the log.
+    lines = [LINEAR.event(10, cpu=9), LINEAR.event(5, cpu=9), *(LINEAR.event(number) for number in range(20, 105_000))]
+    path = tmp_path / "log"
+    path.write_bytes(LINEAR.HEADER + b"".join(lines))
+    with Log.open(str(path)) as log:
+        parser = Parser(log, NAMES)
+        kinds = {type(item).__name__ for item in parser.records()}
+    assert kinds <= {"Record", "Loss", "Unparsed"}
+    assert parser.ledger.lines == len(lines) + 2
+
+
+class Two(Log):
+    """A log of two blocks."""
+
+    cut = 0
+
+    def blocks(self) -> Iterator[Block]:
+        whole = b"".join(block.data for block in super().blocks())
+        yield Block(1, 0, whole[: self.cut])
+        yield Block(1 + whole.count(b"\n", 0, self.cut), self.cut, whole[self.cut :])
+
+
+@pytest.mark.parametrize("comm", [b"a\nb", b"a\n\nb", b"\n\n", b"a\nb\nc"])
+def test_a_comm_of_several_lines_may_lie_across_blocks(tmp_path: Path, comm: bytes) -> None:
+    before = LINEAR.HEADER + b"".join(LINEAR.event(number) for number in range(1, 80))
+    line = b"%16s-7       [000] .....     1.000001: mmput: mm=0x1\n" % comm
+    path = tmp_path / "log"
+    path.write_bytes(before + line + LINEAR.event(10**6 + 2))
+    with Log.open(str(path)) as log:
+        whole = parsed(log, None)
+    assert whole[0][-2].at.comm == comm.lstrip(b" ")
+    for place in (place for place in range(len(line)) if line[place : place + 1] == b"\n"):
+        log = Two(str(path), str(path))
+        log.cut = len(before) + place + 1
+        assert parsed(log, None) == whole
 
 
 # --- in pieces -------------------------------------------------------------------------------------------------------------
@@ -313,7 +391,7 @@ def dump(database: Path) -> dict[str, list[tuple[object, ...]]]:
         for name in sorted(tables):
             columns = [row[1] for row in connection.execute(f'PRAGMA table_info("{name}")')]
             wanted = ", ".join(f'"{column}"' for column in columns if (name, column) != ("run", "log"))
-            found[name] = connection.execute(f'SELECT {wanted} FROM "{name}" ORDER BY rowid').fetchall()
+            found[name] = sorted(connection.execute(f'SELECT {wanted} FROM "{name}"'), key=repr)
     return found
 
 

@@ -131,8 +131,8 @@ def test_cut_archive_gives_what_it_has(tmp_path: Path, how: str) -> None:
     ("content", "said"),
     [
         (b"", "empty"),
-        (gzip.compress(b""), "empty"),
-        (gzip.compress(TEXT)[:12], "damaged"),
+        (gzip.compress(b"", mtime=0), "empty"),  # the time would be in the name of the test
+        (gzip.compress(TEXT, mtime=0)[:12], "damaged"),
         (b"\x7fELF\x02\x01\x01", "ELF"),
         (b"SQLite format 3\0", "SQLite"),
         (bytes(range(256)) * 16 + b"\0a" * 300, "binary"),

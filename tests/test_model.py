@@ -128,6 +128,26 @@ def test_ranks_order_as_the_list_does(where):
     assert [id(mm) for mm in found.walk()] == [id(n.mm) for n in sorted(nodes, key=lambda n: n.rank)]
 
 
+@pytest.mark.parametrize("behind", [False, True])
+def test_ranks_stay_short_however_members_come(behind):
+    # Each child forks a child: a key that took its parent's as a prefix would grow with the age of the log.
+    for where in ("head", "first", "latest", "tail"):
+        found = Mmlist()
+        found.head.next = found.head.prev = found.head
+        first = latest = Node(None)
+        found.add(first, found.head, 0)
+        if behind:
+            found.add(Node(None), first, 0)
+        ranks = {first.rank}
+        for index in range(5000):
+            after = {"head": found.head, "first": first, "latest": latest, "tail": found.head.prev}[where]
+            latest = Node(None)
+            found.add(latest, after, index)
+            ranks.add(latest.rank)
+        assert len(ranks) == 5001
+        assert max(map(len, ranks)) <= 12
+
+
 def test_rank_between_refuses_what_is_not_between():
     with pytest.raises(ValueError, match="below"):
         rank_between(b"\2", b"\1")

@@ -1,6 +1,8 @@
 """Fields are what the kernel printed: hostile comms and strings forge nothing."""
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from mmlist.replay import payload
 from mmlist.replay.payload import fields, place
@@ -169,3 +171,50 @@ def test_text_that_is_no_pairs_has_no_fields() -> None:
 )
 def test_the_option_fields_prints_numbers_in_both_ways(name: str, args: bytes, found: dict[str, bytes]) -> None:
     assert fields(Record(At(1, 0, 0, 0, 1, b""), name, args)) == found
+
+
+STRINGS = [b"a", b"b", b"c", b"d"]
+
+
+@st.composite
+def shaped(draw: st.DrawFn) -> tuple[bytes, list[tuple[bytes, bytes, bool]], bytes]:
+    """(place, a shape with two strings or more, a text that may have it)."""
+    pairs = [(key, b"", draw(st.booleans())) for key in STRINGS[: draw(st.integers(2, 4))]]
+    assume(sum(not bare for _, _, bare in pairs) > 1)
+    lead = draw(st.sampled_from([b"", b"(f+0x0/0x1) "]))
+    piece = st.sampled_from(
+        [b"x", b" ", b'"', b"=", b"\n", *(b'" %s="' % key for key in STRINGS), b'" c=', b" a=", b"(f) "]
+    )
+    text = st.lists(piece, max_size=4).map(b"".join)
+    values = (b"%s=%s" % (key, draw(text)) if bare else b'%s="%s"' % (key, draw(text)) for key, _, bare in pairs)
+    return lead, pairs, lead + b" ".join(values)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(shaped())
+def test_reading_backwards_reads_the_same(case: tuple[bytes, list[tuple[bytes, bytes, bool]], bytes]) -> None:
+    lead, pairs, text = case
+    forwards = payload._pattern(lead, pairs, False).fullmatch(text)
+    backwards = payload._Backwards(lead, pairs).fullmatch(text)
+    assert (forwards and forwards.groups()) == (backwards and backwards.groups())
+
+
+def test_strings_in_a_text_are_found_where_a_task_did_not_forge_them() -> None:
+    assert said("swapon", 'path="/a" comm="b"') == {"path": "/a", "comm": "b"}
+    hostile = 'x" comm="' * 2000
+    assert said("swapon", f'path="{hostile}" comm="b"') == {"path": hostile, "comm": "b"}
+    assert said("swapon", f'path="{hostile}" comm="b"!') == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        " ".join(f'k{number}="v"' for number in range(1400)),  # more pairs than a probe can have
+        " ".join(f'k{number}="v"' for number in range(120)) + " !",  # no reading, in as many ways as could be
+        " ".join(['k="v"'] * 120),  # each reading has a key twice
+        " ".join(f"k{number}=1" for number in range(100_000)),
+    ],
+    ids=["too many", "none", "twice", "long"],
+)
+def test_text_without_a_reading_is_given_up(text: str) -> None:
+    assert said("swapon", text) == {}

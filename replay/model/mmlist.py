@@ -66,12 +66,14 @@ class Mmlist:
         self.head = Node(None)
         self.head.next = self.head.prev = None
         self._lowest = b""
+        self._latest: Node | None = None
 
     def add(self, node: Node, after: Node, ts: int | None) -> None:
         """list_add: link `node` right after `after`, whatever `node` pointed at before."""
         following = after.next
         node.seq = after.seq
         node.rank = self._rank_after(after)
+        self._latest = node
         node.set_next(following, ts)
         node.set_prev(after, ts)
         if following is not None:
@@ -94,8 +96,11 @@ class Mmlist:
             high = self._lowest
             self._lowest = rank_between(b"", high)
             return self._lowest
-        if following is not None and following is not self.head and following.rank > after.rank:
-            return rank_between(after.rank, following.rank)
+        chained = after is self._latest  # each behind the one before it: a child that forks a child
+        if following is self.head:
+            return rank_between(after.rank, b"", near_low=True)
+        if following is not None and following.rank > after.rank:
+            return rank_between(after.rank, following.rank, near_low=chained)
         return after.rank + _MIDDLE
 
     def remove(self, node: Node, ts: int | None) -> None:
@@ -122,11 +127,12 @@ class Mmlist:
         return found
 
 
-def rank_between(low: bytes, high: bytes) -> bytes:
+def rank_between(low: bytes, high: bytes, *, near_low: bool = False) -> bytes:
     """A key strictly between `low` and `high` (b"" as `high` is above all), in bytes order.
 
     Keys are digits of 4 bytes. The new key is put close below `high`, so that many inserts after one member (a parent
-    that forks) take steps, not halves: keys stay short. Raises ValueError if `low` is not below `high`.
+    that forks) take steps, not halves: keys stay short. With `near_low` close above `low`, for many inserts each after the
+    one before it (a child that forks). Raises ValueError if `low` is not below `high`.
     """
     if high and low >= high:
         raise ValueError("low must be below high")
@@ -140,7 +146,9 @@ def rank_between(low: bytes, high: bytes) -> bytes:
             high_digit = int.from_bytes(high[position : position + _DIGIT].ljust(_DIGIT, b"\0"), "big")
         if high_digit - low_digit > 1:
             gap = (high_digit - low_digit) // 2
-            digit = high_digit - (min(gap, _STEP) if bounded else gap)
+            down = min(gap, _STEP) if bounded else gap
+            # Up by another step than down, lest both meet in one key.
+            digit = low_digit + min(gap, _STEP - 1) if near_low else high_digit - down
             return key + digit.to_bytes(_DIGIT, "big")
         key += low_digit.to_bytes(_DIGIT, "big")
         if bounded and high_digit > low_digit:
