@@ -212,7 +212,7 @@ def indented(records: list[Record]) -> Iterator[bytes]:
 
 def dump(records: list[Record]) -> Iterator[bytes]:
     """A dump of ftrace in dmesg, among other messages of the kernel."""
-    yield from (b"[    %d.000001] x86/mm: message %d of a long boot" % (n // 100 % 10, n) for n in range(500))
+    yield from (b"[    %d.000001] x86/mm: message %d of a long boot" % (n // 100 % 10, n) for n in range(250))
     yield b"[   71.891347] Dumping ftrace buffer:"
     yield b"[   71.891424] ---------------------------------"
     yield from (b"[   71.891657] " + line for line in latency(records))

@@ -93,8 +93,8 @@ def read(path: Path) -> tuple[list[Record], Parser]:
 @pytest.mark.parametrize("packing", PACKED)
 def test_packed_log_says_the_same(packing: str, piece: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     packed = PACKED[packing](TEXT)
-    if piece == 1 and len(packed) > 100_000:
-        pytest.skip("a byte at a time of megabytes")
+    if piece < 64 and len(packed) > 100_000:
+        pytest.skip("some bytes at a time of megabytes")
     path = tmp_path / "log"
     path.write_bytes(packed)
     whole = container.unpacking(gzip.decompress(packed) if packed[:2] == b"\x1f\x8b" else packed)
