@@ -44,7 +44,7 @@ class Clock:
         self._ledger = ledger
         self._joined: int | None = None
         self._earlier: dict[int, bytes] = {}
-        self._losses: list[Loss] = []
+        self._losses: dict[int | None, list[Loss]] = {}
         self._suspects: dict[int, int] = {}
 
     def moment(self, stamp: bytes) -> int:
@@ -75,7 +75,7 @@ class Clock:
         if loss.kind not in ("overwritten", "buffer_started"):
             last = self.last.get(loss.cpu) if loss.cpu is not None else None
             loss.since = self._latest() if loss.cpu is None else None if last is None else self.moment(last)
-        self._losses.append(loss)
+        self._losses.setdefault(loss.cpu, []).append(loss)
         self.watched.add(loss.cpu)
 
     def header(self) -> None:
@@ -88,11 +88,11 @@ class Clock:
         """A record in time on a watched CPU: its losses end, its suspects were forged."""
         if cpu in self._suspects:
             self._settle(cpu, out, forged=True)
-        for loss in [loss for loss in self._losses if loss.cpu is None or loss.cpu == cpu]:
-            self._losses.remove(loss)
+        ended = [*self._losses.pop(None, ()), *self._losses.pop(cpu, ())]
+        for loss in sorted(ended, key=lambda loss: loss.at.line):
             loss.until = loss.at.ts = self.moment(stamp)
             out.append(loss)
-        self._watch()
+        self.watched.difference_update((None, cpu))
 
     def suspect(self, suspect: Suspect, out: list[Held]) -> None:
         """A line that goes back: held, until its CPU goes on as before or stays back."""
@@ -120,7 +120,8 @@ class Clock:
     def finish(self, out: list[Held]) -> None:
         """The log ends: what was lost has no end, what was suspect was forged."""
         self.settle(out)
-        out.extend(self._losses)
+        left = [loss for losses in self._losses.values() for loss in losses]
+        out.extend(sorted(left, key=lambda loss: loss.at.line))
         self._losses.clear()
 
     def _join(self, latest: int, cpu: int, when: int, at: At, out: list[Held]) -> None:
@@ -161,5 +162,4 @@ class Clock:
 
     def _watch(self) -> None:
         self.watched.clear()
-        self.watched.update(loss.cpu for loss in self._losses)
-        self.watched.update(self._suspects)
+        self.watched.update(self._losses, self._suspects)

@@ -29,8 +29,10 @@ from mmlist.replay.wrapping import PLAIN, Places
 Item = Record | Loss | Unparsed
 
 _SPLIT = 4  # lines at most that one comm column is spread over
-_HELD = 100_000  # items held back at most while a line is undecided
+_HELD = 8_192  # items held back at most while a line is undecided
 _TASK = 16
+_LONGEST = 16 * 1024  # bytes of a record over several lines: the kernel prints it into two pages (trace_seq.h)
+_NEWLINES = 64  # in the comms of one record: 15 each
 
 
 BACKWARDS = "time goes backwards"
@@ -260,7 +262,7 @@ class Parser:
         if m["absent"] is None:
             parts = grammars.parts(m)
             nameless = ("name" not in parts and "text" in parts and grammars.load("text").read(parts["text"])) or {}
-            if nameless.get("kind") != b"tracer_line" or not self._told.another(block.data, m.start()):
+            if nameless.get("kind") != b"tracer_line" or not self._told.another(block.data, m.start(), number):
                 self._take(number, offset, parts, number)
         elif not text:
             self.ledger.blank += 1
@@ -286,7 +288,7 @@ class Parser:
         moved = self._language.reindented.fullmatch(text)
         if moved is not None and not cut:
             self._take(number, offset, grammars.parts(moved), number)
-        elif self._told.another(block.data, m.start()):
+        elif self._told.another(block.data, m.start(), number):
             return
         elif self._goes_on(number, text):
             self.ledger.continuation += 1
@@ -438,6 +440,8 @@ class Parser:
         if not payload.unfinished(name, args):
             return False
         longer = args + b"\n" + text
+        if len(longer) > _LONGEST or (name not in payload.MARKERS and longer.count(b"\n") > _NEWLINES):
+            return False
         if self.dialect == "function_graph":
             longer = longer.removesuffix(b" */")
         if record is not None:

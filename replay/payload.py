@@ -20,7 +20,8 @@ _STATIC = (
     *("sched_process_free", "signal_generate", "mark_victim", "rss_stat", "lock_acquire", "lock_release"),
     *("sched_switch", "sched_wakeup", "sched_waking"),
 )
-_MARKERS = frozenset({"tracing_mark_write", "print", "bprint", "bputs", "0"})
+MARKERS = frozenset({"tracing_mark_write", "print", "bprint", "bputs", "0"})
+"""Names of what user space and trace_printk write: their text may go on in further lines."""
 _SHAPES = 8
 """Shapes kept for one name; more are read, but slowly."""
 _LONGEST = 1 << 14
@@ -73,7 +74,7 @@ def place(record: Record) -> bytes | None:
 
 def unfinished(name: str, args: bytes) -> bool:
     """Whether `args` can go on in the next line: a marker's text, or one cut within a comm or a string."""
-    if name in _MARKERS:
+    if name in MARKERS:
         return True
     if name == "<meta>":
         return args.startswith(b"PERF_RECORD_COMM") and _TOLD_COMM.search(args) is None
@@ -108,7 +109,7 @@ def _learn(name: str, args: bytes) -> Fields:
         found = _anchored(name).fullmatch(args)
         if found is not None:
             return {key: value.removeprefix(b"=") for key, value in _named(found)}
-    if name in _MARKERS:
+    if name in MARKERS:
         return {}
     pairs = _pairs(args)
     if not pairs:

@@ -13,6 +13,7 @@ _WINDOW = 8192  # bytes that are looked at, at a time
 _UNTOLD = 4 * 1024 * 1024  # bytes of text in which no dialect was found, before it is no log
 _PATIENT = 1000  # lines in a row of which none began another dialect
 _SELDOM = 16  # after that, so many lines are one that is looked at
+_BUFFERS = 64  # names of trace-cmd's buffers at most
 _TITLE = b"# tracer:"
 
 
@@ -34,6 +35,8 @@ class Telling:
         self._wanted = wanted
         self._untold = 0
         self._tried = 0
+        self._headers = 0
+        self._wrapped_at = 0
 
     def first(self, block: Block) -> None:
         """Tell from the block's first lines that are no notes; mere notes tell no dialect.
@@ -61,6 +64,9 @@ class Telling:
 
     def behind_header(self, data: bytes, start: int) -> bool:
         """Whether another dialect or another wrapping begins with the header at `start`."""
+        self._headers += 1
+        if self._headers > _PATIENT and self._headers % _SELDOM:
+            return False
         found = tell_wrapped(data[start : start + _WINDOW], crlf=self._crlf)
         told = found.told.dialect
         self.again = not found.lines
@@ -68,8 +74,8 @@ class Telling:
             return False
         return self._change(found)
 
-    def another(self, data: bytes, start: int) -> bool:
-        """Whether the line at `start` and most of what follows is wrapped in another way, or in another dialect."""
+    def another(self, data: bytes, start: int, number: int) -> bool:
+        """Whether line `number` at `start` and most of what follows is wrapped in another way, or in another dialect."""
         self._tried += 1
         if self._tried > _PATIENT and self._tried % _SELDOM:
             return False  # a log with this much junk is in one dialect, or changes it for long
@@ -78,12 +84,18 @@ class Telling:
         told, wrapping = alone.told.dialect, alone.wrapping
         if told is None and wrapping is PLAIN:
             return False
+        if wrapping is not PLAIN and number == self._wrapped_at:
+            return False  # one line changes it once, or it would peel itself off
         if self.wrapping.buffers and wrapping.buffers and told is self.dialect:
+            if len(self.wrapping.buffers) >= _BUFFERS:
+                return False
+            self._wrapped_at = number
             self.wrapping = self.wrapping._replace(buffers=self.wrapping.buffers | wrapping.buffers)
             return True
         found = tell_wrapped(data[start : start + _WINDOW], crlf=self._crlf, loose=False)
         if found.wrapping != wrapping or (wrapping is PLAIN and found.told.dialect is not told):
             return False
+        self._wrapped_at = number
         return self._change(found)
 
     def _change(self, found: Sample) -> bool:
