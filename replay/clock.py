@@ -121,7 +121,8 @@ class Clock:
         """The log ends: what was lost has no end, what was suspect was forged."""
         self.settle(out)
         left = [loss for losses in self._losses.values() for loss in losses]
-        out.extend(sorted(left, key=lambda loss: loss.at.line))
+        left.sort(key=lambda loss: loss.at.line)
+        out.extend(left)
         self._losses.clear()
 
     def _join(self, latest: int, cpu: int, when: int, at: At, out: list[Held]) -> None:
