@@ -362,3 +362,16 @@ def test_python_api(tmp_path: Path) -> None:
     assert (report.run.verdict, [one.code for one in report.violations]) == ("violated", ["M2"])
     assert report.number == 1
     assert mmlist.run(BROKEN, mmlist.Options(ignore=frozenset({"M2"}))).run.verdict == "conforming"
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    code = "import sys; from mmlist.cli import main; main()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "replay", "--no-db", str(BROKEN)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""

@@ -114,7 +114,7 @@ def replay(
                     codes.add(CANNOT_RUN)
                     why = f"with --strict, all of the log must be read: {report.unparsed:,} not"
                     _say(log.name, first.error(why), form)
-        except (DatabaseError, OptionError):
+        except (DatabaseError, OptionError, BrokenPipeError):
             raise
         except (MmlistError, OSError) as error:
             codes.add(CANNOT_RUN)
