@@ -66,6 +66,9 @@ _USERS: dict[str, tuple[int, int | None]] = {
 _DOUBTS = 3
 """So many lines of one probe, and most of its lines, must not fit before a field is distrusted: a bug shows on few."""
 
+_SMALLEST, _LARGEST = 1024, 8192
+"""Between these many bytes an mm_struct has, its CPU masks with it (include/linux/mm_types.h)."""
+
 _FETCHES = frozenset({"users", "count", "next", "prev", "head", "tail", "inuse0"})
 
 
@@ -254,6 +257,13 @@ def _carries(votes: _Votes, text_names: frozenset[str]) -> Carries:
         joins_visible=joins
         or "swap_assign" in explicit
         or (duplicates and has("try_to_unmap_one") and has("copy_page_range", "dup_mmap")),
+        all_joins_visible=joins
+        or "swap_assign" in explicit
+        or (
+            has("try_to_unmap_one")
+            and has("copy_page_range", "dup_mmap")
+            and (has("swap_duplicate") or {"folio_dup_swap", "swap_dup_entry_direct"} <= names)
+        ),
         releases_visible=clears or (faults and zaps and not pure),
         duplicates_visible=duplicates,
         counts_visible=duplicates and faults and zaps,
@@ -311,12 +321,16 @@ def _profile_of(found: Survey, votes: _Votes) -> tuple[str, str]:
 def _decide_offset(found: Survey, votes: _Votes, given: int | None) -> None:
     if given is not None:
         found.mmlist_offset, found.mmlist_offset_source = given, "given by hand"
-    elif found.mmlist_offset is None and len(votes.offsets) == 1:
-        offset, count = next(iter(votes.offsets.items()))
-        if offset >= 0:
-            found.mmlist_offset = offset
-            found.mmlist_offset_source = f"next - mm of {count} new mms (mm_init_ret)"
-    elif len(votes.offsets) > 1:
+        return
+    if found.mmlist_offset is not None:
+        return
+    offsets = {offset: votes.offsets[offset] for offset in votes.offsets if 0 <= offset < _LARGEST}
+    inside = {offset: offsets[offset] for offset in offsets if offset < _SMALLEST}
+    offsets = inside or offsets  # one into another mm (a node that was not initialised) is no offset
+    if len(offsets) == 1:
+        found.mmlist_offset, count = next(iter(offsets.items()))
+        found.mmlist_offset_source = f"next - mm of {count} new mms (mm_init_ret)"
+    elif len(offsets) > 1:
         found.mmlist_offset_source = "unknown: new mms disagree"
 
 

@@ -27,6 +27,7 @@ PUBLIC = {
     "M5": ("removed-out-of-order", "E"),
     "M6": ("freed-mm-on-mmlist", "E"),
     "M8": ("linked-to-unlisted-parent", "E"),
+    "M9": ("broken-ring", "E"),
     "M11": ("removal-of-nonmember", "E"),
     "S1": ("swap-count-mismatch", "E"),
 }
@@ -139,3 +140,59 @@ def test_a_task_that_has_duplicated_may_be_about_to_join(story):
     told.tell("assign a 2")
     told.step(e.SwapAssign(told.at(7, cpu=1), 0x1000, 1, "unmap"))
     assert told.codes() == ["M1"]
+
+
+def test_a_ring_of_two_without_init_mm_is_no_list(story):
+    told = story("swapon 0; swapoff 1; off 1 -22; exec a; exec b; swapout a 1; swapout b 2")
+    told.step(e.Fetched(told.at(), 0x2000, None, None, 0x1098, 0x1098, "mmput"))
+    assert [(v.code, v.certainty) for v in told.violations()] == [("M9", "proven")]
+
+
+def test_a_lone_member_has_init_mm_on_both_sides(story):
+    told = story("swapon 0; swapoff 1; off 1 -22; exec a; swapout a 1")
+    told.step(e.Fetched(told.at(), 0x1000, None, None, 0xFFFF + 0x98, 0xFFFF + 0x98, "mmput"))
+    assert told.codes() == []
+
+
+def test_links_read_while_a_swapoff_runs_prove_no_ring(story):
+    told = story("swapon 0; exec a; exec b; swapout a 1; swapout b 2; swapoff 0")
+    told.step(e.Fetched(told.at(), 0x2000, None, None, 0x1098, 0x1098, "mmput"))
+    assert [(v.code, v.certainty) for v in told.violations()] == [("M9", "likely")]
+
+
+def test_a_node_half_linked_while_its_join_is_under_way_is_fine(story):
+    told = story("swapon 0; swapoff 1; off 1 -22; exec a; exec b; swapout a 1; alloc 2; dup 2")
+    told.step(e.JoinDue(told.at(7, cpu=1), 0x2000, "pageout", 0, told.at(7, cpu=1), over=False))
+    told.step(e.Fetched(told.at(), 0x2000, None, None, 0x2098, 0x1098, "mmput"))
+    assert told.codes() == []
+
+
+def test_a_link_at_a_freed_mm_is_a_broken_ring(story):
+    told = story("swapon 0; exec a; exec b; swapout a 1; swapout b 2; clear b 2; end b")
+    told.step(e.Fetched(told.at(), 0x1000, None, None, 0xFFFF + 0x98, 0x2098, "mmput"))
+    assert [(v.code, v.certainty) for v in told.violations()] == [("M9", "proven")]
+
+
+def test_a_node_that_mm_init_left_as_it_was_copied(story):
+    told = story("swapon 0; exec a; swapout a 1; init b")
+    told.step(e.Fetched(told.at(), 0x2000, 1, 1, 0xFFFF + 0x98, 0xFFFF + 0x98, "mm_init_ret"))
+    told.tell("alloc 2; dup 2; assign b 2")
+    assert [(v.code, v.certainty, v.follows_from) for v in told.violations()] == [
+        ("M9", "proven", None),
+        ("M1", "proven", 1),
+    ]
+
+
+def test_2_6_9_leaves_a_new_node_as_it_was_copied(story):
+    told = story("init a; add a; init b", "2.6.9")
+    told.step(e.Fetched(told.at(), 0x2000, 1, 1, 0xFFFF + 0x98, 0xFFFF + 0x98, "mm_init_ret"))
+    assert told.codes() == []
+
+
+def test_a_live_member_that_is_off_the_list_unexplained(story):
+    told = story("swapon 0; swapoff 1; off 1 -22; exec a; swapout a 1; clear a 1")
+    told.step(e.Fetched(told.at(), 0x1000, None, None, 0x1098, 0x1098, "mmput"))
+    assert [(v.code, v.certainty) for v in told.violations()] == [("M9", "proven")]
+    told = story("swapon 0; exec a; swapout a 1; clear a 1; swapoff 0")
+    told.step(e.Fetched(told.at(), 0x1000, None, None, 0x1098, 0x1098, "mmput"))
+    assert told.codes() == []

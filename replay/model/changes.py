@@ -171,6 +171,26 @@ class MmHandedOut(Change):
     how: str
 
 
+class Broken(Change):
+    """A node looks as no list through init_mm makes it; `look` says how.
+
+    half: one link is at itself and one not. ring: both are at `other`; apart: the same, and one was forked from the other.
+    freed: at an mm that was freed at `first`. inherited: not initialised at birth. poisoned: of a live mm; deleted:
+    poisoned by the last mmput, and never on the list. unlinked, linked: self-linked, or not, against all joins and removals
+    since `since`. `next`, `prev` are the links, `seen` the probe. `sure`: no change under way may have made it look so.
+    """
+
+    mm: Mm
+    look: str
+    next: int
+    prev: int | None
+    seen: str
+    other: Mm | None
+    first: At | None
+    since: At | None
+    sure: bool
+
+
 class Saw(Change):
     """The list, or the loss of events, told something: for the record of events that matter."""
 

@@ -217,6 +217,7 @@ class Lives(Memberships):
         life = mm.life
         if not implied:
             life.freed_line, life.freed_ts = at.line, at.ts
+            self.freed[mm.address] = at
         self.end_life(mm, at)
 
     def renew(self, mm: Mm, at: At) -> Mm:

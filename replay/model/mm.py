@@ -45,6 +45,7 @@ class Mm:
         "exit_ended",
         "final_put",
         "generation",
+        "half",
         "holdings",
         "joined",
         "joining",
@@ -102,6 +103,7 @@ class Mm:
         self.released = 0  # replay position up to which holdings may have been released unseen
         self.last_seen: At | None = None
         self.last_fetch: At | None = None  # the last line that fetched mm_users
+        self.half: At | None = None  # the first line that saw its node half linked
         self.linked_seen: At | None = None  # the last line that fetched its node, and found it linked
 
     @property

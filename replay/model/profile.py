@@ -37,6 +37,9 @@ PROFILES = {
 POISON_NEXT = frozenset({0xDEAD_0000_0000_0100, 0x0010_0100, 0x100})
 """LIST_POISON1 (include/linux/poison.h): x86-64 and arm64, 2.6, no CONFIG_ILLEGAL_POINTER_VALUE."""
 
+POISON_PREV = frozenset({0xDEAD_0000_0000_0122, 0x0020_0200, 0x122, 0xDEAD_0000_0000_0200, 0x200})
+"""LIST_POISON2, as POISON_NEXT (0x200 until 4.15)."""
+
 
 def type_shift(profile: Profile, entry_max: int) -> int:
     """By how many bits a swap entry's type is shifted: 58 (5.10 to 7.1, 64 bit), 27 or 59 (2.6, 32 or 64 bit)."""
