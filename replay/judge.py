@@ -27,7 +27,7 @@ from mmlist.replay.record import At
 
 _STRENGTH = {"undecided": 0, "likely": 1, "proven": 2}
 
-_RESTS_ON_LINKS = frozenset({"M1", "M4", "M5", "M6", "M8", "M9", "M11", "D3", "D6", "D9"})
+_RESTS_ON_LINKS = frozenset({"M1", "M4", "M5", "M6", "M7", "M8", "M9", "M11", "D3", "D6", "D9"})
 """What may break because a linked node was added again: the list's links are no guide after that."""
 
 _EXPLAIN = frozenset({MmlistAdd, MmlistDel, Mmget, SwapClear, MmInit, MmFree, ExitMmap, ExitMmapRet})

@@ -69,6 +69,9 @@ _DOUBTS = 3
 _SMALLEST, _LARGEST = 1024, 8192
 """Between these many bytes an mm_struct has, its CPU masks with it (include/linux/mm_types.h)."""
 
+_BEFORE_7_0 = frozenset({"swap_duplicate", "swap_free", "swap_free_nr", "__swap_entry_free_ret"})
+"""Functions that 7.0 renamed: folio_dup_swap, swap_dup_entry_direct, folio_put_swap, swap_put_entries_direct."""
+
 _FETCHES = frozenset({"users", "count", "next", "prev", "head", "tail", "inuse0"})
 
 
@@ -200,6 +203,7 @@ def survey(
     _decide_profile(found, votes, profile)
     _decide_offset(found, votes, mmlist_offset)
     _decide_init_mm(found, votes, init_mm)
+    found.profile = msgspec.structs.replace(found.profile, fork_after=_fork_after(found, votes))
     found.aio_names = found.profile.name != "modern"
     for name, (wrong, right) in votes.users.items():
         if wrong >= _DOUBTS and wrong > right:
@@ -316,6 +320,21 @@ def _profile_of(found: Survey, votes: _Votes) -> tuple[str, str]:
     if votes.poison_26:
         return "2.6.10", "removed nodes hold 0x00100100, LIST_POISON1 of 2.6 kernels, and no event carries nr"
     return "modern", "nothing in the log is peculiar to a 2.6 kernel"
+
+
+def _fork_after(found: Survey, votes: _Votes) -> str:
+    """Where a fork joins. Kernels after 7.1 may insert all after init_mm: nothing is said of one that may be such.
+
+    A kernel is no later than 7.1 if the capture header says so, or one join stands after an mm, or it has functions that
+    7.0 renamed (mm/swapfile.c: swap_duplicate, swap_free).
+    """
+    if found.profile.name != "modern":
+        return "parent"
+    if found.release is not None and (match := re.match(r"(\d+)\.(\d+)", found.release)):
+        return "parent" if (int(match[1]), int(match[2])) <= (7, 1) else "unknown"
+    if not votes.probes.isdisjoint(_BEFORE_7_0) or not votes.mms.isdisjoint(votes.afters):
+        return "parent"
+    return "unknown"
 
 
 def _decide_offset(found: Survey, votes: _Votes, given: int | None) -> None:

@@ -27,6 +27,7 @@ PUBLIC = {
     "M5": ("removed-out-of-order", "E"),
     "M6": ("freed-mm-on-mmlist", "E"),
     "M8": ("linked-to-unlisted-parent", "E"),
+    "M7": ("misplaced-member", "W"),
     "M9": ("broken-ring", "E"),
     "M11": ("removal-of-nonmember", "E"),
     "S1": ("swap-count-mismatch", "E"),
@@ -196,3 +197,34 @@ def test_a_live_member_that_is_off_the_list_unexplained(story):
     told = story("swapon 0; exec a; swapout a 1; clear a 1; swapoff 0")
     told.step(e.Fetched(told.at(), 0x1000, None, None, 0x1098, 0x1098, "mmput"))
     assert told.codes() == []
+
+
+def test_a_join_is_placed_by_its_cause(story):
+    ok = (
+        "swapon 0; exec a; exec b; swapout a 1; swapout b 2; init c; copy c 1 a; fork a c; init d; copy d 1 a; fork a d"
+    )
+    assert story(ok).codes() == []
+    wrong_fork = "swapon 0; exec a; swapout a 1; init c; dup 1; add c; assign c 1 fork; fork a c"
+    assert story(wrong_fork).codes() == ["M7"]
+    other_parent = (
+        "swapon 0; exec a; exec b; swapout a 1; swapout b 2; init c; dup 1; add c b; assign c 1 fork; fork a c"
+    )
+    assert story(other_parent).codes() == ["M7"]
+    wrong_pageout = "swapon 0; exec a; exec b; swapout a 1; alloc 2; dup 2; add b a; assign b 2"
+    assert story(wrong_pageout).codes() == ["M7"]
+
+
+def test_a_drained_child_may_rejoin_by_a_pageout(story):
+    told = story(
+        "swapon 0; exec a; swapout a 1; init c; copy c 1 a; fork a c; clear a 1; clear c 1; swapoff 0; drain -1"
+    )
+    told.tell("del a drain; del c drain; off 0; swapon 0; swapout c 2; swapout a 3")
+    assert told.codes() == []
+
+
+def test_2_6_9_fork_joins_after_the_parent_and_exec_after_init_mm(story):
+    assert story("init a; add a; init b; add b a; fork a b", "2.6.9").codes() == []
+    assert story("init a; add a; init b; add b; fork a b", "2.6.9").codes() == ["M7"]
+    told = story("init a; add a; init b; add b a", "2.6.9")
+    told.step(e.ExecMmap(told.at(), 0x2000))
+    assert told.codes() == ["M7"]

@@ -81,6 +81,20 @@ class Joined(Change):
     removed: bool  # its last mmput had taken it off
 
 
+class Misplaced(Change):
+    """A join of `site` (fork, pageout, exec) at `joined` is not where it belongs: after `due`, and is after `after`.
+
+    Both None: init_mm. `at` is the line that shows it, `seen` the probe, or empty where the join itself says so.
+    """
+
+    mm: Mm
+    site: str
+    joined: At
+    due: Mm | None
+    after: Mm | None
+    seen: str
+
+
 class JoinedEarly(Change):
     """`mm` joined before its task had duplicated an entry for it; `since`: off the list from there."""
 

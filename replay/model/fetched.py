@@ -301,6 +301,8 @@ class Observed(Looks):
             return True
         if not final:
             return False
+        if node.mm is not None:
+            self.look_misplaced(node.mm, following, before, at, name)
         self.compared += 2
         if not one:
             self.differ(at, f"{name}: another next than the model's")

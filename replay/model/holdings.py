@@ -39,6 +39,10 @@ class Holdings(Core, ABC):
         """Carry out the join that comes with an assignment."""
 
     @abstractmethod
+    def place_assigned(self, mm: Mm, why: str, at: At) -> None:
+        """Judge where the join was that comes with an assignment."""
+
+    @abstractmethod
     def drained_one(self, call: SwapoffCall, at: At) -> None:
         """A drain of `call` takes a member off."""
 
@@ -187,6 +191,8 @@ class Holdings(Core, ABC):
             self.settle_suspects(self.key(event.at))
         if event.observed and not self.carries.joins_explicit:
             self.join_assigned(mm, event.entry, event.why, event.at)
+        if event.observed and mm.placed is not None:
+            self.place_assigned(mm, event.why, event.at)
         self.emit(Assigned(event.at, mm, event.entry, event.why, duplicated or not event.observed))
         if event.observed:
             self.check_unlisted(mm, event.at, "assigned", inferred=False, entry=event.entry)

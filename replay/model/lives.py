@@ -39,6 +39,8 @@ class Lives(Memberships):
         parent = self.mm_at(event.parent, event.at)
         self._forked(child, parent)
         child.used = parent.used = True
+        if child.placed is not None and (child.placed.site == "fork" or not self.profile.swap_only):
+            self.place_caused(child, "fork", parent, event.at)
         if self.profile.swap_only or self.carries.joins_explicit or self.linked(child):
             return
         self.join(child, "fork", parent, event.at, event.at, observed=False)
@@ -61,6 +63,8 @@ class Lives(Memberships):
             self.flags.pop(event.at.pid, None)  # fs/exec.c: begin_new_exec clears PF_KTHREAD
         if mm.life.born_by == "unknown" and mm.born is not None:
             mm.life.born_by = "exec"
+        if mm.placed is not None and mm.parent is None and not self.profile.swap_only:
+            self.place_caused(mm, "exec", None, event.at)
         if not self.profile.swap_only and not self.carries.joins_explicit and not self.linked(mm):
             self.join(mm, "exec", None, event.at, event.at, observed=False)
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 from abc import abstractmethod
 
 from mmlist.replay import events as e
-from mmlist.replay.model.changes import Broken
+from mmlist.replay.model.changes import Broken, Misplaced
 from mmlist.replay.model.lives import Lives
 from mmlist.replay.model.mm import APART, MEMBER, OFF, UNKNOWN, Mm
+from mmlist.replay.model.mmlist import Node
 from mmlist.replay.model.profile import POISON_NEXT, POISON_PREV
 from mmlist.replay.record import At
 
@@ -162,6 +163,29 @@ class Looks(Lives):
         if not self.carries.all_joins_visible or (mm.duplicated is not None and mm.duplicated.seq >= since.seq):
             return  # it was about to join: what became of that was not seen
         self.broken_look(at, mm, "linked", next_, prev, name, sure=False, since=since)
+
+    def look_misplaced(self, mm: Mm, following: Node, before: Node | None, at: At, name: str) -> None:
+        """A join that nobody showed is not where it belongs: after init_mm though its parent is on the list, or at the tail.
+
+        Who was on the list before the join became due, and still is, is behind a pageout's join and before a fork's.
+        """
+        cause, span = mm.join_cause, mm.membership
+        if mm.listed != MEMBER or mm.confirmed or cause is None or span is None or self._changing(mm, at):
+            return
+        if self.carries.joins_explicit or not self.carries.all_joins_visible or mm.joined is None:
+            return
+        head, parent = self.list.head, mm.parent
+        if span.joined_by == "fork" and before is head and parent is not None and self._settled(parent, cause):
+            self.emit(Misplaced(at, mm, "fork", mm.joined, parent, None, name))
+        elif span.joined_by == "pageout" and following is head and before is not None and before is not head:
+            other = mm.node.next.mm if mm.node.next is not None else None
+            if other is not None and other is not mm and self._settled(other, cause):
+                self.emit(Misplaced(at, mm, "pageout", mm.joined, None, before.mm, name))
+
+    def _settled(self, mm: Mm, cause: At) -> bool:
+        """Whether `mm` was on the list before `cause`, as the list itself showed, and is still."""
+        on = mm.listed == MEMBER and mm.confirmed and not mm.dying
+        return on and mm.joined is not None and mm.joined.seq < cause.seq and not self.tied(mm.joined, cause)
 
     def broken_look(
         self,

@@ -26,6 +26,15 @@ class Hold(msgspec.Struct):
     observed: bool
 
 
+class Placed(msgspec.Struct):
+    """Where an explicit join put the node: right after `after` (None: init_mm), by task `key`; its cause is still to show."""
+
+    at: At
+    key: int
+    after: Mm | None
+    site: str = ""
+
+
 class Mm:
     """The state of one generation. What was never seen is None (counts) or UNKNOWN (`listed`).
 
@@ -47,6 +56,7 @@ class Mm:
         "generation",
         "half",
         "holdings",
+        "join_cause",
         "joined",
         "joining",
         "last_fetch",
@@ -61,6 +71,7 @@ class Mm:
         "membership",
         "node",
         "parent",
+        "placed",
         "released",
         "used",
         "users",
@@ -84,6 +95,8 @@ class Mm:
         self.early = ""  # "join" or "leave": observed before the event that says it
         self.membership: Membership | None = None
         self.joined: At | None = None
+        self.join_cause: At | None = None  # the line that made its join due
+        self.placed: Placed | None = None
         self.joining: dict[int, JoinDue] | None = None
         self.left: At | None = None
         self.left_why = ""

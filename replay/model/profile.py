@@ -23,6 +23,9 @@ class Profile(msgspec.Struct, frozen=True):
     borrower_flag: int | None  # get_task_mm refuses tasks with this flag
     slot_count: int  # the count of a slot just handed out
     cache_in_count: bool  # the swap cache holds one of the count
+    fork_after: str = (
+        "parent"  # where a fork joins: right after its parent, or (after 7.1, perhaps) after init_mm: "unknown"
+    )
 
 
 PROFILES = {
