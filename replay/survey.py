@@ -72,7 +72,7 @@ _SMALLEST, _LARGEST = 1024, 8192
 _BEFORE_7_0 = frozenset({"swap_duplicate", "swap_free", "swap_free_nr", "__swap_entry_free_ret"})
 """Functions that 7.0 renamed: folio_dup_swap, swap_dup_entry_direct, folio_put_swap, swap_put_entries_direct."""
 
-_FETCHES = frozenset({"users", "count", "next", "prev", "head", "tail", "inuse0"})
+_FETCHES = frozenset({"users", "count", "next", "prev", "head", "tail", "inuse0", "nr"})
 
 
 class Survey(msgspec.Struct):

@@ -29,6 +29,7 @@ PUBLIC = {
     "M8": ("linked-to-unlisted-parent", "E"),
     "M7": ("misplaced-member", "W"),
     "M9": ("broken-ring", "E"),
+    "M10": ("nr-mismatch", "E"),
     "M11": ("removal-of-nonmember", "E"),
     "S1": ("swap-count-mismatch", "E"),
 }
@@ -228,3 +229,34 @@ def test_2_6_9_fork_joins_after_the_parent_and_exec_after_init_mm(story):
     told = story("init a; add a; init b; add b a", "2.6.9")
     told.step(e.ExecMmap(told.at(), 0x2000))
     assert told.codes() == ["M7"]
+
+
+def test_mmlist_nr_counts_the_members(story):
+    told = story("", "2.6.9")
+
+    def add(mm: int, nr: int, cpu: int = 0) -> None:
+        told.step(e.MmInit(told.at(), mm), e.MmlistAdd(told.at(cpu=cpu), mm, 0, nr))
+
+    add(0x1000, 41)
+    add(0x2000, 42)
+    told.step(e.MmlistDel(told.at(), 0x9000, "mmput", 41))
+    assert told.codes() == []
+    add(0x3000, 41)
+    add(0x4000, 42)
+    assert [(v.code, v.count) for v in told.violations()] == [("M10", 1)]
+
+
+def test_mmlist_nr_of_a_put_says_nothing_while_its_removal_is_to_come(story):
+    told = story("init a; add a", "2.6.9")
+    told.step(e.ExecMmap(told.at(), 0x1000, None, 1), e.Mmput(told.at(), 0x1000, 1, 0))
+    told.tell("del a; exit a; exited a; free a")
+    assert told.codes() == []
+
+
+def test_a_live_mm_of_2_6_9_is_on_the_list(story):
+    assert story("init a; add a; init b; fork a b", "2.6.9").codes() == ["M10"]
+    assert story("init a; add a; init b; add b a; fork a b; init c; free c", "2.6.9").codes() == []
+    told = story("init a", "2.6.9")
+    told.step(e.ExecMmap(told.at(), 0x1000))
+    assert told.codes() == []
+    assert told.tell("put a; exit a").codes() == ["M10"]

@@ -81,6 +81,23 @@ class Joined(Change):
     removed: bool  # its last mmput had taken it off
 
 
+class NrShown(Change):
+    """mmlist_nr was shown to be `shown`; counting from where it was shown before (`since`), it is `counted`."""
+
+    mm: Mm
+    shown: int
+    counted: int
+    since: At | None
+
+
+class Missing(Change):
+    """2.6.9: a live mm is not on mmlist, and has not been since `since`. `how` says what made it live: fork, exec."""
+
+    mm: Mm
+    since: At | None
+    how: str
+
+
 class Misplaced(Change):
     """A join of `site` (fork, pageout, exec) at `joined` is not where it belongs: after `due`, and is after `after`.
 

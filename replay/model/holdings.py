@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 from mmlist.replay import events as e
 from mmlist.replay.facts import Holding
 from mmlist.replay.model.changes import Assigned, Counted, JoinedEarly, Named, Unlisted
-from mmlist.replay.model.core import Core
 from mmlist.replay.model.mm import APART, OFF, REMOVED, Hold, Mm
+from mmlist.replay.model.nr import Numbers
 from mmlist.replay.model.swap import Area, Entry, SwapoffCall
 from mmlist.replay.record import At
 
@@ -22,7 +22,7 @@ _HAS_CACHE = 0x40
 _CONTINUED = 0x80
 
 
-class Holdings(Core, ABC):
+class Holdings(Numbers, ABC):
     """The steps on swap entries."""
 
     pending_duplicates: dict[int, dict[int, At]]

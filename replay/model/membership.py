@@ -105,6 +105,7 @@ class Memberships(Holdings):
             elif mm.used and mm.parent is None and not self.profile.swap_only:
                 self.place_caused(mm, "exec", None, event.at)
         self.join(mm, site, parent, event.at, event.at, observed=True, known_place=event.after is not None)
+        self.show_nr(event.nr, mm, event.at)
 
     def place_caused(self, mm: Mm, site: str, due: Mm | None, at: At, *, known: bool = True) -> None:
         """What caused an explicit join shows: whether it is where `site` puts it, after `due` (`known` False: some mm)."""
@@ -159,6 +160,7 @@ class Memberships(Holdings):
             self.broken = self.broken or at
         if observed and not pending and before == OFF and mm.holdings is None and self.carries.duplicates_visible:
             self.early_joins[self.key(at)] = JoinedEarly(at, mm, mm.left or mm.born)
+        self.nr_joined(before, at, observed=observed)
         mm.joined, mm.left, mm.left_why = at, None, ""
         mm.join_cause = cause
         mm.confirmed = observed
@@ -239,11 +241,13 @@ class Memberships(Holdings):
         if call is not None:
             self.drained_one(call, event.at)
         self.leave(mm, event.why, event.at, observed=True)
+        self.show_nr(event.nr, mm, event.at)
 
     def leave(self, mm: Mm, why: str, at: At, *, observed: bool, seen: str = "", poisoned: bool | None = None) -> None:
         """Unlink `mm`. A last mmput poisons its node, a drain makes it point at itself."""
         before, since = mm.listed, mm.joined if self.linked(mm) else mm.left
         poisoned = why == "mmput" if poisoned is None else poisoned
+        self.nr_left(before, at)
         if before in (MEMBER, APART, UNKNOWN):
             neighbours = (mm.node.prev, mm.node.next)
             self.list.remove(mm.node, at.ts)
