@@ -264,8 +264,8 @@ def _carries(votes: _Votes, text_names: frozenset[str]) -> Carries:
         all_joins_visible=joins
         or "swap_assign" in explicit
         or (
-            has("try_to_unmap_one")
-            and has("copy_page_range", "dup_mmap")
+            {"try_to_unmap_one", "try_to_unmap_one_ret"} <= names
+            and ({"copy_page_range", "copy_page_range_ret"} <= names or {"dup_mmap", "dup_mmap_ret"} <= names)
             and (has("swap_duplicate") or {"folio_dup_swap", "swap_dup_entry_direct"} <= names)
         ),
         releases_visible=clears or (faults and zaps and not pure),
