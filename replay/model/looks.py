@@ -154,15 +154,16 @@ class Looks(Lives):
         self.broken_look(at, mm, "unlinked", own, own, name, sure=False, since=mm.joined)
 
     def look_linked(self, mm: Mm, next_: int, prev: int | None, at: At, name: str) -> None:
-        """An mm that is off the list is linked, and nothing joined it."""
-        since = mm.left or mm.born
-        if mm.listed != OFF or since is None or mm.born is None or self._may_join(mm, at) or at.seq <= self.loss_seq:
+        """An mm that never was on the list is linked, and nothing joined it."""
+        if mm.listed != OFF or mm.born is None or mm.joined is not None or self._may_join(mm, at):
+            return  # of one that was on the list before, the removal may be what the model has wrong
+        if at.seq <= self.loss_seq:
             return
         if self.carries.joins_explicit and not self.carries.duplicates_visible:
             return  # an event behind the join may come late, and nothing would show that it is due
-        if not self.carries.all_joins_visible or (mm.duplicated is not None and mm.duplicated.seq >= since.seq):
+        if not self.carries.all_joins_visible or mm.duplicated is not None:
             return  # it was about to join: what became of that was not seen
-        self.broken_look(at, mm, "linked", next_, prev, name, sure=False, since=since)
+        self.broken_look(at, mm, "linked", next_, prev, name, sure=False, since=mm.born)
 
     def look_misplaced(self, mm: Mm, following: Node, before: Node | None, at: At, name: str) -> None:
         """A join that nobody showed is not where it belongs: after init_mm though its parent is on the list, or at the tail.
