@@ -59,7 +59,11 @@ def check(change: Broken, state: State) -> Iterator[Finding]:
         return  # M11, M8
     mm, other = change.mm, change.other
     rests = change.look in ("unlinked", "linked", "poisoned")
-    explicit = state.carries.leaves_explicit if change.look != "linked" else state.carries.joins_explicit
+    explicit = {
+        "linked": state.carries.joins_explicit,
+        "freed": state.carries.births,  # else its address may be that of a new mm
+    }.get(change.look, state.carries.leaves_explicit or not rests)
+    since = {"freed": change.first, "half": change.at, "ring": change.at}.get(change.look, change.since)
     yield Finding(
         change.at,
         _MESSAGE[change.look].format(name(mm)),
@@ -74,8 +78,8 @@ def check(change: Broken, state: State) -> Iterator[Finding]:
             ),
         ],
         mm,
-        absence=rests,
-        since=change.since,
+        absence=change.look != "inherited",
+        since=since,
         explicit=explicit,
         follows=[
             *((code, who) for who in (mm, other) if who is not None for code in ("M2", "M8", "M6", "M4", "M5", "M11")),

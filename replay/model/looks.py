@@ -117,6 +117,8 @@ class Looks(Lives):
     def _may_drain(self, at: At) -> bool:
         """Whether a drain may have come between the two reads of `at`: then its links are of two different lists."""
         over = self.swapoff_over
+        if self.loss_seq:
+            return True  # the beginning of one may be in what was lost
         return bool(self.swapoffs) or not self.carries.swapoffs_visible or (over is not None and over.seq >= at.seq)
 
     def _changing(self, mm: Mm, at: At) -> bool:
