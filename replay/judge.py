@@ -27,7 +27,7 @@ from mmlist.replay.record import At
 
 _STRENGTH = {"undecided": 0, "likely": 1, "proven": 2}
 
-_RESTS_ON_LINKS = frozenset({"M1", "M4", "M5", "M6", "M8", "M9", "M11", "D3", "D6", "D9"})
+_RESTS_ON_LINKS = frozenset({"M1", "M4", "M5", "M6", "M7", "M8", "M9", "M11", "D3", "D6", "D9"})
 """What may break because a linked node was added again: the list's links are no guide after that."""
 
 _EXPLAIN = frozenset({MmlistAdd, MmlistDel, Mmget, SwapClear, MmInit, MmFree, ExitMmap, ExitMmapRet})
@@ -65,6 +65,7 @@ class Judge:
         self._on_releases: set[int] = set()
         self._by_id: dict[int, Violation] = {}
         self._recent: list[Violation] = []
+        self._broken_ring: int | None = None
 
     @property
     def waiting(self) -> bool:
@@ -132,6 +133,8 @@ class Judge:
         self._by_id[violation.id] = violation
         if finding.absence and finding.mm is not None:
             self._recent.append(violation)
+        if finding.spreads and cause is None and self._broken_ring is None:
+            self._broken_ring = violation.id
         self._rows[key] = violation
         self._latest.setdefault((invariant.code, mm, generation), violation.id)
         self._latest[invariant.code, -1, -1] = violation.id
@@ -170,6 +173,8 @@ class Judge:
                 return found
         if self._state.broken is not None and code in _RESTS_ON_LINKS:
             return self._latest.get(("M2", -1, -1))
+        if code in _RESTS_ON_LINKS:
+            return self._broken_ring
         return None
 
     def _certainty(self, finding: Finding) -> tuple[str, str]:

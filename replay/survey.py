@@ -66,7 +66,13 @@ _USERS: dict[str, tuple[int, int | None]] = {
 _DOUBTS = 3
 """So many lines of one probe, and most of its lines, must not fit before a field is distrusted: a bug shows on few."""
 
-_FETCHES = frozenset({"users", "count", "next", "prev", "head", "tail", "inuse0"})
+_SMALLEST, _LARGEST = 1024, 8192
+"""Between these many bytes an mm_struct has, its CPU masks with it (include/linux/mm_types.h)."""
+
+_BEFORE_7_0 = frozenset({"swap_duplicate", "swap_free", "swap_free_nr", "__swap_entry_free_ret"})
+"""Functions that 7.0 renamed: folio_dup_swap, swap_dup_entry_direct, folio_put_swap, swap_put_entries_direct."""
+
+_FETCHES = frozenset({"users", "count", "next", "prev", "head", "tail", "inuse0", "nr"})
 
 
 class Survey(msgspec.Struct):
@@ -197,6 +203,7 @@ def survey(
     _decide_profile(found, votes, profile)
     _decide_offset(found, votes, mmlist_offset)
     _decide_init_mm(found, votes, init_mm)
+    found.profile = msgspec.structs.replace(found.profile, fork_after=_fork_after(found, votes))
     found.aio_names = found.profile.name != "modern"
     for name, (wrong, right) in votes.users.items():
         if wrong >= _DOUBTS and wrong > right:
@@ -254,6 +261,13 @@ def _carries(votes: _Votes, text_names: frozenset[str]) -> Carries:
         joins_visible=joins
         or "swap_assign" in explicit
         or (duplicates and has("try_to_unmap_one") and has("copy_page_range", "dup_mmap")),
+        all_joins_visible=joins
+        or "swap_assign" in explicit
+        or (
+            {"try_to_unmap_one", "try_to_unmap_one_ret"} <= names
+            and ({"copy_page_range", "copy_page_range_ret"} <= names or {"dup_mmap", "dup_mmap_ret"} <= names)
+            and (has("swap_duplicate") or {"folio_dup_swap", "swap_dup_entry_direct"} <= names)
+        ),
         releases_visible=clears or (faults and zaps and not pure),
         duplicates_visible=duplicates,
         counts_visible=duplicates and faults and zaps,
@@ -308,15 +322,34 @@ def _profile_of(found: Survey, votes: _Votes) -> tuple[str, str]:
     return "modern", "nothing in the log is peculiar to a 2.6 kernel"
 
 
+def _fork_after(found: Survey, votes: _Votes) -> str:
+    """Where a fork joins. Kernels after 7.1 may insert all after init_mm: nothing is said of one that may be such.
+
+    A kernel is no later than 7.1 if the capture header says so, or one join stands after an mm, or it has functions that
+    7.0 renamed (mm/swapfile.c: swap_duplicate, swap_free).
+    """
+    if found.profile.name != "modern":
+        return "parent"
+    if found.release is not None and (match := re.match(r"(\d+)\.(\d+)", found.release)):
+        return "parent" if (int(match[1]), int(match[2])) <= (7, 1) else "unknown"
+    if not votes.probes.isdisjoint(_BEFORE_7_0) or not votes.mms.isdisjoint(votes.afters):
+        return "parent"
+    return "unknown"
+
+
 def _decide_offset(found: Survey, votes: _Votes, given: int | None) -> None:
     if given is not None:
         found.mmlist_offset, found.mmlist_offset_source = given, "given by hand"
-    elif found.mmlist_offset is None and len(votes.offsets) == 1:
-        offset, count = next(iter(votes.offsets.items()))
-        if offset >= 0:
-            found.mmlist_offset = offset
-            found.mmlist_offset_source = f"next - mm of {count} new mms (mm_init_ret)"
-    elif len(votes.offsets) > 1:
+        return
+    if found.mmlist_offset is not None:
+        return
+    offsets = {offset: votes.offsets[offset] for offset in votes.offsets if 0 <= offset < _LARGEST}
+    inside = {offset: offsets[offset] for offset in offsets if offset < _SMALLEST}
+    offsets = inside or offsets  # one into another mm (a node that was not initialised) is no offset
+    if len(offsets) == 1:
+        found.mmlist_offset, count = next(iter(offsets.items()))
+        found.mmlist_offset_source = f"next - mm of {count} new mms (mm_init_ret)"
+    elif len(offsets) > 1:
         found.mmlist_offset_source = "unknown: new mms disagree"
 
 

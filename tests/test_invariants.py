@@ -27,6 +27,9 @@ PUBLIC = {
     "M5": ("removed-out-of-order", "E"),
     "M6": ("freed-mm-on-mmlist", "E"),
     "M8": ("linked-to-unlisted-parent", "E"),
+    "M7": ("misplaced-member", "W"),
+    "M9": ("broken-ring", "E"),
+    "M10": ("nr-mismatch", "E"),
     "M11": ("removal-of-nonmember", "E"),
     "S1": ("swap-count-mismatch", "E"),
 }
@@ -139,3 +142,121 @@ def test_a_task_that_has_duplicated_may_be_about_to_join(story):
     told.tell("assign a 2")
     told.step(e.SwapAssign(told.at(7, cpu=1), 0x1000, 1, "unmap"))
     assert told.codes() == ["M1"]
+
+
+def test_a_ring_of_two_without_init_mm_is_no_list(story):
+    told = story("swapon 0; swapoff 1; off 1 -22; exec a; exec b; swapout a 1; swapout b 2")
+    told.step(e.Fetched(told.at(), 0x2000, None, None, 0x1098, 0x1098, "mmput"))
+    assert [(v.code, v.certainty) for v in told.violations()] == [("M9", "proven")]
+
+
+def test_a_lone_member_has_init_mm_on_both_sides(story):
+    told = story("swapon 0; swapoff 1; off 1 -22; exec a; swapout a 1")
+    told.step(e.Fetched(told.at(), 0x1000, None, None, 0xFFFF + 0x98, 0xFFFF + 0x98, "mmput"))
+    assert told.codes() == []
+
+
+def test_links_read_while_a_swapoff_runs_prove_no_ring(story):
+    told = story("swapon 0; exec a; exec b; swapout a 1; swapout b 2; swapoff 0")
+    told.step(e.Fetched(told.at(), 0x2000, None, None, 0x1098, 0x1098, "mmput"))
+    assert [(v.code, v.certainty) for v in told.violations()] == [("M9", "likely")]
+
+
+def test_a_node_half_linked_while_its_join_is_under_way_is_fine(story):
+    told = story("swapon 0; swapoff 1; off 1 -22; exec a; exec b; swapout a 1; alloc 2; dup 2")
+    told.step(e.JoinDue(told.at(7, cpu=1), 0x2000, "pageout", 0, told.at(7, cpu=1), over=False))
+    told.step(e.Fetched(told.at(), 0x2000, None, None, 0x2098, 0x1098, "mmput"))
+    assert told.codes() == []
+
+
+def test_a_link_at_a_freed_mm_is_a_broken_ring(story):
+    told = story("swapon 0; exec a; exec b; swapout a 1; swapout b 2; clear b 2; end b")
+    told.step(e.Fetched(told.at(), 0x1000, None, None, 0xFFFF + 0x98, 0x2098, "mmput"))
+    assert [(v.code, v.certainty) for v in told.violations()] == [("M9", "proven")]
+
+
+def test_a_node_that_mm_init_left_as_it_was_copied(story):
+    told = story("swapon 0; exec a; swapout a 1; init b")
+    told.step(e.Fetched(told.at(), 0x2000, 1, 1, 0xFFFF + 0x98, 0xFFFF + 0x98, "mm_init_ret"))
+    told.tell("alloc 2; dup 2; assign b 2")
+    assert [(v.code, v.certainty, v.follows_from) for v in told.violations()] == [
+        ("M9", "proven", None),
+        ("M1", "proven", 1),
+    ]
+
+
+def test_2_6_9_leaves_a_new_node_as_it_was_copied(story):
+    told = story("init a; add a; init b", "2.6.9")
+    told.step(e.Fetched(told.at(), 0x2000, 1, 1, 0xFFFF + 0x98, 0xFFFF + 0x98, "mm_init_ret"))
+    assert told.codes() == []
+
+
+def test_a_live_member_that_is_off_the_list_unexplained(story):
+    told = story("swapon 0; swapoff 1; off 1 -22; exec a; swapout a 1; clear a 1")
+    told.step(e.Fetched(told.at(), 0x1000, None, None, 0x1098, 0x1098, "mmput"))
+    assert [(v.code, v.certainty) for v in told.violations()] == [("M9", "proven")]
+    told = story("swapon 0; exec a; swapout a 1; clear a 1; swapoff 0")
+    told.step(e.Fetched(told.at(), 0x1000, None, None, 0x1098, 0x1098, "mmput"))
+    assert told.codes() == []
+
+
+def test_a_join_is_placed_by_its_cause(story):
+    ok = (
+        "swapon 0; exec a; exec b; swapout a 1; swapout b 2; init c; copy c 1 a; fork a c; init d; copy d 1 a; fork a d"
+    )
+    assert story(ok).codes() == []
+    wrong_fork = "swapon 0; exec a; swapout a 1; init c; dup 1; add c; assign c 1 fork; fork a c"
+    assert story(wrong_fork).codes() == ["M7"]
+    other_parent = (
+        "swapon 0; exec a; exec b; swapout a 1; swapout b 2; init c; dup 1; add c b; assign c 1 fork; fork a c"
+    )
+    assert story(other_parent).codes() == ["M7"]
+    wrong_pageout = "swapon 0; exec a; exec b; swapout a 1; alloc 2; dup 2; add b a; assign b 2"
+    assert story(wrong_pageout).codes() == ["M7"]
+
+
+def test_a_drained_child_may_rejoin_by_a_pageout(story):
+    told = story(
+        "swapon 0; exec a; swapout a 1; init c; copy c 1 a; fork a c; clear a 1; clear c 1; swapoff 0; drain -1"
+    )
+    told.tell("del a drain; del c drain; off 0; swapon 0; swapout c 2; swapout a 3")
+    assert told.codes() == []
+
+
+def test_2_6_9_fork_joins_after_the_parent_and_exec_after_init_mm(story):
+    assert story("init a; add a; init b; add b a; fork a b", "2.6.9").codes() == []
+    assert story("init a; add a; init b; add b; fork a b", "2.6.9").codes() == ["M7"]
+    told = story("init a; add a; init b; add b a", "2.6.9")
+    told.step(e.ExecMmap(told.at(), 0x2000))
+    assert told.codes() == ["M7"]
+
+
+def test_mmlist_nr_counts_the_members(story):
+    told = story("", "2.6.9")
+
+    def add(mm: int, nr: int, cpu: int = 0) -> None:
+        told.step(e.MmInit(told.at(), mm), e.MmlistAdd(told.at(cpu=cpu), mm, 0, nr))
+
+    add(0x1000, 41)
+    add(0x2000, 42)
+    told.step(e.MmlistDel(told.at(), 0x9000, "mmput", 41))
+    assert told.codes() == []
+    add(0x3000, 41)
+    add(0x4000, 42)
+    assert [(v.code, v.count) for v in told.violations()] == [("M10", 1)]
+
+
+def test_mmlist_nr_of_a_put_says_nothing_while_its_removal_is_to_come(story):
+    told = story("init a; add a", "2.6.9")
+    told.step(e.ExecMmap(told.at(), 0x1000, None, 1), e.Mmput(told.at(), 0x1000, 1, 0))
+    told.tell("del a; exit a; exited a; free a")
+    assert told.codes() == []
+
+
+def test_a_live_mm_of_2_6_9_is_on_the_list(story):
+    assert story("init a; add a; init b; fork a b", "2.6.9").codes() == ["M10"]
+    assert story("init a; add a; init b; add b a; fork a b; init c; free c", "2.6.9").codes() == []
+    told = story("init a", "2.6.9")
+    told.step(e.ExecMmap(told.at(), 0x1000))
+    assert told.codes() == []
+    assert told.tell("put a; exit a").codes() == ["M10"]

@@ -101,3 +101,26 @@ def test_names_in_text_are_at_least_those_of_records():
         data = b"a-1 [000] ..... 1.0: mmput: (x) mm=1\nb 2 [001] 1.0:   mmlist:exit_mmap: (x)\nno event here\n"
 
     assert names_in_text([Block()]) == {"mmput", "exit_mmap"}  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(
+    ("text", "release", "place"),
+    [
+        ("swap_duplicate (swap_duplicate+0x0/0x40) entry=0x1", None, "parent"),
+        ("folio_dup_swap (folio_dup_swap+0x0/0x40) entry=0x1", None, "unknown"),
+        ("folio_dup_swap (folio_dup_swap+0x0/0x40) entry=0x1", "7.1.5", "parent"),
+        ("swap_duplicate (swap_duplicate+0x0/0x40) entry=0x1", "7.2.0-rc1", "unknown"),
+        ("swap_duplicate entry=0x1", None, "unknown"),
+        ("mm_init mm=0xc1000000\nmmlist_add mm=0xc2000000 after=0xc1000000", None, "parent"),
+        ("mm_init mm=0xc1000000\nmmlist_add mm=0xc2000000 after=init_mm", None, "unknown"),
+        ("mmput mm=0xc1000000 users=1 nr=4", None, "parent"),
+    ],
+)
+def test_where_a_fork_joins_is_told_by_what_makes_the_kernel_no_later_than_7_1(text, release, place):
+    header = None if release is None else {"release": release}
+    assert look(text, header).profile.fork_after == place
+
+
+def test_a_new_mm_that_was_not_initialised_is_no_vote_for_the_offset():
+    text = NEW + "\nmm_init_ret (c <- m) mm=0xffff888001000400 next=0xffff888001000898 prev=0xffff888001000898"
+    assert look(text).mmlist_offset == 0x98

@@ -50,7 +50,7 @@ class Probes(EntryProbes):
         self.reader.fetched(at, f, mm, "dup_mmap", out)
         next_, prev = field(f, "onext"), field(f, "oprev")
         if next_ is not None or prev is not None:
-            out.append(e.Fetched(at, old, None, None, next_, prev, "dup_mmap"))
+            out.append(e.Fetched(at, old, None, None, next_, prev, "dup_mmap (oldmm)"))
         out.append(e.DupMmap(at, old, mm))
         self.open(at, "dup_mmap", mm=mm, src=old)
 

@@ -12,7 +12,9 @@ Kernel reference
     table locks were split in 2.6.15); include/linux/list.h: list_add.
 
 Limits
-    Needs explicit joins. That no removal came between the two joins rests on the log being complete.
+    That no removal came between two explicit joins rests on the log being complete. Without explicit joins it shows by what
+    it leaves: a member's links are both at another member that its task was about to link again, or that member's next is
+    itself. That is at most likely.
 """
 
 from __future__ import annotations
@@ -21,12 +23,21 @@ from collections.abc import Iterator
 
 from mmlist.replay.invariants.base import ALL, Finding, Invariant, name, needs, witness
 from mmlist.replay.model import State
-from mmlist.replay.model.changes import Joined
+from mmlist.replay.model.changes import Broken, Joined
 from mmlist.replay.model.mm import APART, MEMBER
 
+_SHOULD = (
+    "the adder tests list_empty(&mm->mmlist) again under mmlist_lock and adds only then "
+    "(mm/rmap.c: try_to_unmap_one, mm/memory.c: copy_nonpresent_pte)"
+)
 
-def check(change: Joined, state: State) -> Iterator[Finding]:
-    """A join of a linked node."""
+
+def check(change: Joined | Broken, state: State) -> Iterator[Finding]:
+    """A join of a linked node, said outright or by what it leaves behind."""
+    if isinstance(change, Broken):
+        if not state.carries.joins_explicit:
+            yield from _looks(change)
+        return
     if not change.observed or change.before not in (MEMBER, APART):
         return
     mm, since = change.mm, change.since
@@ -41,8 +52,7 @@ def check(change: Joined, state: State) -> Iterator[Finding]:
                 "joined again here",
                 "list_add",
                 f"{name(mm)} is linked",
-                "the adder tests list_empty(&mm->mmlist) again under mmlist_lock and adds only then "
-                "(mm/rmap.c: try_to_unmap_one, mm/memory.c: copy_nonpresent_pte)",
+                _SHOULD,
             ),
         ],
         mm,
@@ -53,6 +63,48 @@ def check(change: Joined, state: State) -> Iterator[Finding]:
     )
 
 
+def _looks(change: Broken) -> Iterator[Finding]:
+    """What list_add of a linked node leaves: the member that stood before it has it on both sides, or it has itself behind."""
+    again = change.other if change.look == "ring" else change.mm if change.look == "half" else None
+    if (
+        again is None
+        or again.listed != MEMBER
+        or not again.confirmed
+        or again.joined is None
+        or again.duplicated is None
+    ):
+        return
+    if again.duplicated.seq <= again.joined.seq or (change.look == "ring" and change.mm.listed != MEMBER):
+        return
+    yield Finding(
+        change.at,
+        f"{name(again)} is added to mmlist although it is linked already",
+        [
+            witness(again.joined, "joined here", "list_add"),
+            witness(again.duplicated, "entry duplicated for it here", "try_to_unmap_one"),
+            witness(
+                change.at,
+                "seen joined again here",
+                change.seen,
+                f"next and prev of {name(change.mm)} are {change.next:#x} and {change.prev or 0:#x}",
+                _SHOULD,
+            ),
+        ],
+        again,
+        since=again.joined,
+        cap="likely",
+        spreads=True,
+        episode=again.joined.seq,
+    )
+
+
 INVARIANT = Invariant(
-    "M2", "double-join", "E", "an mm already on mmlist is added again", ALL, needs("mmlist_add"), (Joined,), check
+    "M2",
+    "double-join",
+    "E",
+    "an mm already on mmlist is added again",
+    ALL,
+    needs("mmlist_add fetched:next"),
+    (Joined, Broken),
+    check,
 )

@@ -52,7 +52,7 @@ def check(change: Freed, state: State) -> Iterator[Finding]:
         absence=not change.linked,
         since=mm.joined,
         explicit=state.carries.joins_explicit and state.carries.leaves_explicit and not change.implied,
-        follows=[("C4", mm), ("M4", mm), ("M2", mm), ("M8", mm), ("C3", mm)],
+        follows=[("C4", mm), ("M4", mm), ("M2", mm), ("M8", mm), ("M9", mm), ("C3", mm)],
         cap="likely" if change.implied else "proven",
     )
 

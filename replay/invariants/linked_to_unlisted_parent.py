@@ -13,7 +13,7 @@ Kernel reference
 
 Limits
     Kernels that insert every join after init_mm (after 7.1) cannot show it. Without explicit joins it is inferred, from
-    the parent's fetched node, and at most likely.
+    the parent's fetched node or a ring of the two, and at most likely.
 """
 
 from __future__ import annotations
@@ -22,12 +22,18 @@ from collections.abc import Iterator
 
 from mmlist.replay.invariants.base import ALL, Finding, Invariant, name, needs, witness
 from mmlist.replay.model import State
-from mmlist.replay.model.changes import Joined
-from mmlist.replay.model.mm import APART, OFF, REMOVED
+from mmlist.replay.model.changes import Broken, Joined
+from mmlist.replay.model.mm import APART, OFF, REMOVED, Mm
+
+_SHOULD = "a parent that has swap entries to copy joined when it got its first one (mm/rmap.c: try_to_unmap_one)"
 
 
-def check(change: Joined, state: State) -> Iterator[Finding]:
-    """A join after an mm that is off mmlist."""
+def check(change: Joined | Broken, state: State) -> Iterator[Finding]:
+    """A join after an mm that is off mmlist, or the ring of two that it makes."""
+    if isinstance(change, Broken):
+        if change.look == "apart" and change.other is not None:
+            yield _apart(change, change.other)
+        return
     parent = change.parent
     if parent is None or change.parent_listed not in (OFF, APART, REMOVED) or not state.list_known(parent):
         return
@@ -47,13 +53,36 @@ def check(change: Joined, state: State) -> Iterator[Finding]:
                 "linked after it here",
                 "copy_nonpresent_pte",
                 f"the parent {name(parent)} is off mmlist",
-                "a parent that has swap entries to copy joined when it got its first one (mm/rmap.c: try_to_unmap_one)",
+                _SHOULD,
             ),
         ],
         mm,
         since=off,
         explicit=change.observed,
-        follows=[("M1", parent), ("M8", parent), ("M2", parent), ("D1", None)],
+        follows=[("M1", parent), ("M8", parent), ("M2", parent), ("M9", parent), ("D1", None)],
+    )
+
+
+def _apart(change: Broken, other: Mm) -> Finding:
+    child, parent = (change.mm, other) if change.mm.parent is other else (other, change.mm)
+    lines = [witness(child.joined, "linked after it here", "copy_nonpresent_pte")] if child.joined is not None else []
+    return Finding(
+        change.at,
+        f"child {name(child)} is linked after its parent {name(parent)}, which is not on mmlist",
+        [
+            *lines,
+            witness(
+                change.at,
+                "seen on a ring of two here",
+                change.seen,
+                f"next and prev of {name(change.mm)} are both the node of {name(other)}",
+                _SHOULD,
+            ),
+        ],
+        child,
+        since=child.born,
+        follows=[("M1", parent), ("M8", parent), ("M2", parent), ("M9", parent), ("D1", None)],
+        cap="likely",
     )
 
 
@@ -64,6 +93,6 @@ INVARIANT = Invariant(
     "a child is linked after a parent that is not on mmlist",
     ALL,
     needs("mmlist_add fetched:next", "mmlist_add copy_page_range dup_mmap"),
-    (Joined,),
+    (Joined, Broken),
     check,
 )

@@ -11,7 +11,8 @@ Kernel reference
     self-linked node by an mmput that had seen it linked is harmless.
 
 Limits
-    Needs explicit removals. list_del of a self-linked node after a drain is legal.
+    list_del of a self-linked node after a drain is legal. Without explicit removals it shows by a poisoned node of a dying mm
+    for which nothing was duplicated in all its life, and is at most likely.
 """
 
 from __future__ import annotations
@@ -20,12 +21,18 @@ from collections.abc import Iterator
 
 from mmlist.replay.invariants.base import ALL, Finding, Invariant, name, needs, witness
 from mmlist.replay.model import State
-from mmlist.replay.model.changes import Left
+from mmlist.replay.model.changes import Broken, Left
 from mmlist.replay.model.mm import OFF, REMOVED
 
+_SHOULD = "mmput takes an mm off only if its node is not empty (kernel/fork.c: __mmput)"
 
-def check(change: Left, state: State) -> Iterator[Finding]:
+
+def check(change: Left | Broken, state: State) -> Iterator[Finding]:
     """A removal of an mm that is off mmlist."""
+    if isinstance(change, Broken):
+        if change.look == "deleted":
+            yield _deleted(change)
+        return
     mm = change.mm
     if not state.carries.joins_explicit:
         return
@@ -46,14 +53,33 @@ def check(change: Left, state: State) -> Iterator[Finding]:
                 "removed here",
                 "list_del",
                 f"{name(mm)} is off mmlist" if change.before == OFF else f"the node of {name(mm)} is poisoned",
-                "mmput takes an mm off only if its node is not empty (kernel/fork.c: __mmput)",
+                _SHOULD,
             ),
         ],
         mm,
         since=since,
         explicit=state.carries.joins_explicit,
         order=[(since, change.at)] if since else [],
-        follows=[("M5", mm), ("C3", mm)],
+        follows=[("M5", mm), ("M9", mm), ("C3", mm)],
+    )
+
+
+def _deleted(change: Broken) -> Finding:
+    mm = change.mm
+    lines = [witness(mm.born, "off mmlist since here", "mm_init")] if mm.born is not None else []
+    if mm.zero is not None:
+        lines.append(witness(mm.zero, "mm_users is 0 here", "__mmput"))
+    return Finding(
+        change.at,
+        f"{name(mm)} is removed from mmlist although it is not on it",
+        [
+            *lines,
+            witness(change.at, "seen poisoned here", "list_del", f"{name(mm)} never joined mmlist", _SHOULD),
+        ],
+        mm,
+        since=mm.born,
+        follows=[("M9", mm), ("M1", mm)],
+        cap="likely",
     )
 
 
@@ -63,7 +89,7 @@ INVARIANT = Invariant(
     "E",
     "an mm that is not on mmlist is removed from it",
     ALL,
-    needs("mmlist_del"),
-    (Left,),
+    needs("mmlist_del fetched:next"),
+    (Left, Broken),
     check,
 )

@@ -60,6 +60,8 @@ class State(Borrowing):
             self.look_again(event.at)
         if self.transients:
             self.not_transient(event)
+        if self.nr_odd is not None:
+            self.nr_settled(event.at)
         handler = self._handlers.get(type(event))
         if handler is not None:
             handler(event)
@@ -69,6 +71,7 @@ class State(Borrowing):
         """The log has ended at `at`: what waited for a later line is decided, and what is open becomes facts."""
         self.changes = []
         self.look_at_rest()
+        self.nr_settled(None)
         for key in list(self.early_joins):
             self.joined_early(key)
         for got in self.transients.values():
@@ -101,6 +104,7 @@ class State(Borrowing):
         self.suspects.clear()
         self.early_joins.clear()
         self.transients.clear()
+        self.nr = self.nr_odd = None
         self.borrowed.clear()
         for area in self.areas.values():
             if area.used is False:

@@ -81,6 +81,37 @@ class Joined(Change):
     removed: bool  # its last mmput had taken it off
 
 
+class NrShown(Change):
+    """mmlist_nr was shown to be `shown`; counting from where it was shown before (`since`), it is `counted`."""
+
+    mm: Mm
+    shown: int
+    counted: int
+    since: At | None
+
+
+class Missing(Change):
+    """2.6.9: a live mm is not on mmlist, and has not been since `since`. `how` says what made it live: fork, exec."""
+
+    mm: Mm
+    since: At | None
+    how: str
+
+
+class Misplaced(Change):
+    """A join of `site` (fork, pageout, exec) at `joined` is not where it belongs: after `due`, and is after `after`.
+
+    Both None: init_mm. `at` is the line that shows it, `seen` the probe, or empty where the join itself says so.
+    """
+
+    mm: Mm
+    site: str
+    joined: At
+    due: Mm | None
+    after: Mm | None
+    seen: str
+
+
 class JoinedEarly(Change):
     """`mm` joined before its task had duplicated an entry for it; `since`: off the list from there."""
 
@@ -169,6 +200,26 @@ class MmHandedOut(Change):
     mm: Mm
     borrowed: At
     how: str
+
+
+class Broken(Change):
+    """A node looks as no list through init_mm makes it; `look` says how.
+
+    half: one link is at itself and one not. ring: both are at `other`; apart: the same, and one was forked from the other.
+    freed: at an mm that was freed at `first`. inherited: not initialised at birth. poisoned: of a live mm; deleted:
+    poisoned by the last mmput, and never on the list. unlinked, linked: self-linked, or not, against all joins and removals
+    since `since`. `next`, `prev` are the links, `seen` the probe. `sure`: no change under way may have made it look so.
+    """
+
+    mm: Mm
+    look: str
+    next: int
+    prev: int | None
+    seen: str
+    other: Mm | None
+    first: At | None
+    since: At | None
+    sure: bool
 
 
 class Saw(Change):

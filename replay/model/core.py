@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from mmlist.replay.facts import Fact
-from mmlist.replay.model.changes import Born, Change
+from mmlist.replay.model.changes import Born, Change, NrShown
 from mmlist.replay.model.mm import APART, MEMBER, Mm
 from mmlist.replay.model.mmlist import Mmlist, Node
 from mmlist.replay.model.profile import Profile
@@ -28,6 +28,7 @@ class Carries(msgspec.Struct, frozen=True):
     usage_visible: bool = False  # what a free leaves in swap_map
     drain_explicit: bool = False  # mmlist_drain
     joins_visible: bool = False  # the causes of both joins are seen: pageout and fork
+    all_joins_visible: bool = False  # the same, where each cause begins and ends
     releases_visible: bool = False  # faults and zaps of swap entries are seen
     duplicates_visible: bool = False  # swap_duplicate
     counts_visible: bool = False  # whatever changes an entry's count
@@ -79,6 +80,13 @@ class Core:
         self.gets_invisible = False
         self.task_mms: dict[int, int] = {}
         self.unseen_release: At | None = None  # an mm ended with entries that no line released: lines are missing
+        self.freed: dict[int, At] = {}  # where the struct at an address was freed, until it is used again
+        self.swapoff_over: At | None = None  # where the last swapoff returned, whatever it returned
+        self.nr: int | None = None  # mmlist_nr of 2.6.9, as last shown and counted since
+        self.nr_at: At | None = None
+        self.nr_changes: dict[int | None, At] = {}  # the last join or removal, by CPU
+        self.nr_odd: NrShown | None = None  # one that differs, until no line of equal time can come that explains it
+        self.nr_seq = 0
         self.broken: At | None = None  # a linked node was added again: links are no guide from here on
 
     def emit(self, change: Change) -> None:
@@ -96,6 +104,7 @@ class Core:
     def new_mm(self, address: int, at: At) -> Mm:
         """A new generation at `address`, nothing known of it."""
         generation = self.generations.get(address, 0) + 1
+        self.freed.pop(address, None)
         self.generations[address] = generation
         mm = self.mms[address] = Mm(address, generation, at.line)
         return mm

@@ -13,7 +13,7 @@ import msgspec
 
 from mmlist.replay import events as e
 from mmlist.replay.model.changes import Got
-from mmlist.replay.model.lives import Lives
+from mmlist.replay.model.looks import Looks
 from mmlist.replay.model.mm import APART, MEMBER, OFF, REMOVED, UNKNOWN, Mm
 from mmlist.replay.model.mmlist import Node
 from mmlist.replay.model.profile import POISON_NEXT
@@ -37,7 +37,7 @@ class Deferred(msgspec.Struct):
     name: str
 
 
-class Observed(Lives):
+class Observed(Looks):
     """The steps on fetched values."""
 
     deferred: dict[int | None, list[Deferred]]
@@ -45,10 +45,6 @@ class Observed(Lives):
     @abstractmethod
     def may_drain(self, call: SwapoffCall) -> bool:
         """Whether the drain of `call` may be under way."""
-
-    @abstractmethod
-    def drained_since(self, mm: Mm) -> bool:
-        """Whether a swapoff that may have drained has ended since `mm` was last known on the list."""
 
     def on_fetched(self, event: e.Fetched) -> None:
         """A probe's fetch of one mm."""
@@ -60,6 +56,7 @@ class Observed(Lives):
                 self._equal(mm.count == event.count, event.at, f"mm_count {event.count}")
             mm.count = event.count
         if event.next is not None and self.offset is not None:
+            self.look_at_birth(mm, event)
             self._links(mm, event.next, event.prev, event.at, event.name, final=event.at.ts is None)
 
     def _equal(self, equal: bool, at: At, what: str) -> None:
@@ -101,10 +98,18 @@ class Observed(Lives):
         assert self.offset is not None
         if not (0 < next_ < 1 << 64 and (prev is None or 0 < prev < 1 << 64)):
             return
+        odd = self.odd(mm, next_, prev, at)
+        if odd and not final:
+            self.deferred.setdefault(at.cpu, []).append(Deferred(mm, next_, prev, at, name))
+            return
+        if odd:
+            self.look(mm, odd, next_, prev, at, name)
+        if odd == "half":
+            return
         if next_ == mm.address + self.offset:
             fits = self._self(mm, at, name, final)
         elif next_ in POISON_NEXT:
-            fits = self._poison(mm, at, name, final)
+            fits = self._poison(mm, next_, prev, at, name, final)
         else:
             fits = self._linked(mm, next_, prev, at, name, final)
         if not fits:
@@ -174,6 +179,7 @@ class Observed(Lives):
 
     def not_listed(self, mm: Mm, at: At, name: str) -> None:
         """`at` shows `mm` off the list though it was due on it, and no drain explains that."""
+        self.look_unlinked(mm, at, name)
         if not self.carries.joins_visible or not self.list_known(mm):
             self.leave(mm, "unknown", at, observed=True, seen=name)
             return
@@ -188,7 +194,7 @@ class Observed(Lives):
         self.members.pop(mm.address, None)
         self.check_unlisted(mm, at, "seen", inferred=True)
 
-    def _poison(self, mm: Mm, at: At, name: str, final: bool) -> bool:
+    def _poison(self, mm: Mm, next_: int, prev: int | None, at: At, name: str, final: bool) -> bool:
         """`next` is LIST_POISON1: taken off by list_del in mmput."""
         if mm.listed == REMOVED:
             self.compared += 1
@@ -200,6 +206,7 @@ class Observed(Lives):
             if not mm.dying and not final:
                 return False
             self._equal(mm.dying, at, "a poisoned node, the model has it on mmlist")
+            self.look_poisoned(mm, next_, prev, at, name)
             self.leave(mm, "mmput", at, observed=False, seen=name, poisoned=True)
             if self.carries.leaves_explicit:
                 mm.early = "leave"
@@ -208,6 +215,7 @@ class Observed(Lives):
             if not final:
                 return False
             self.differ(at, "a poisoned node, the model never had it on mmlist")
+            self.look_poisoned(mm, next_, prev, at, name)
         mm.listed, mm.listed_seq = REMOVED, at.seq
         return True
 
@@ -215,7 +223,7 @@ class Observed(Lives):
         """`next` is another node: on a list."""
         if self.profile.swap_only or mm.used:
             mm.linked_seen = at
-        if mm.listed in (OFF, REMOVED) and not self._now_linked(mm, at, final):
+        if mm.listed in (OFF, REMOVED) and not self._now_linked(mm, next_, prev, at, name, final):
             return False
         following = self.node_of(next_, at)
         before = self.node_of(prev, at) if prev is not None else None
@@ -233,7 +241,7 @@ class Observed(Lives):
         self._confirm(mm, at)
         return True
 
-    def _now_linked(self, mm: Mm, at: At, final: bool) -> bool:
+    def _now_linked(self, mm: Mm, next_: int, prev: int | None, at: At, name: str, final: bool) -> bool:
         """The model has `mm` off the list, and it is linked: carry out a join that is due, or learn of one."""
         if not self.profile.swap_only and not mm.used:
             return True  # 2.6.9: the node still holds its parent's pointers
@@ -249,6 +257,7 @@ class Observed(Lives):
             return False
         if predicted:
             self.differ(at, "a linked node, the model has it off mmlist")
+            self.look_linked(mm, next_, prev, at, name)
         mm.listed = UNKNOWN
         return True
 
@@ -292,6 +301,8 @@ class Observed(Lives):
             return True
         if not final:
             return False
+        if node.mm is not None:
+            self.look_misplaced(node.mm, following, before, at, name)
         self.compared += 2
         if not one:
             self.differ(at, f"{name}: another next than the model's")

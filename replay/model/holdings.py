@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 from mmlist.replay import events as e
 from mmlist.replay.facts import Holding
 from mmlist.replay.model.changes import Assigned, Counted, JoinedEarly, Named, Unlisted
-from mmlist.replay.model.core import Core
 from mmlist.replay.model.mm import APART, OFF, REMOVED, Hold, Mm
+from mmlist.replay.model.nr import Numbers
 from mmlist.replay.model.swap import Area, Entry, SwapoffCall
 from mmlist.replay.record import At
 
@@ -22,7 +22,7 @@ _HAS_CACHE = 0x40
 _CONTINUED = 0x80
 
 
-class Holdings(Core, ABC):
+class Holdings(Numbers, ABC):
     """The steps on swap entries."""
 
     pending_duplicates: dict[int, dict[int, At]]
@@ -37,6 +37,10 @@ class Holdings(Core, ABC):
     @abstractmethod
     def join_assigned(self, mm: Mm, entry: int, why: str, at: At) -> None:
         """Carry out the join that comes with an assignment."""
+
+    @abstractmethod
+    def place_assigned(self, mm: Mm, why: str, at: At) -> None:
+        """Judge where the join was that comes with an assignment."""
 
     @abstractmethod
     def drained_one(self, call: SwapoffCall, at: At) -> None:
@@ -187,6 +191,8 @@ class Holdings(Core, ABC):
             self.settle_suspects(self.key(event.at))
         if event.observed and not self.carries.joins_explicit:
             self.join_assigned(mm, event.entry, event.why, event.at)
+        if event.observed and mm.placed is not None:
+            self.place_assigned(mm, event.why, event.at)
         self.emit(Assigned(event.at, mm, event.entry, event.why, duplicated or not event.observed))
         if event.observed:
             self.check_unlisted(mm, event.at, "assigned", inferred=False, entry=event.entry)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from mmlist.replay import events as e
-from mmlist.replay.model.changes import ExitBegan, Freed, Got, Put, Zero
+from mmlist.replay.model.changes import ExitBegan, Freed, Got, Missing, Put, Zero
 from mmlist.replay.model.membership import Memberships
-from mmlist.replay.model.mm import MEMBER, Mm
+from mmlist.replay.model.mm import MEMBER, OFF, REMOVED, UNKNOWN, Mm
 from mmlist.replay.record import At
 
 
@@ -39,6 +39,10 @@ class Lives(Memberships):
         parent = self.mm_at(event.parent, event.at)
         self._forked(child, parent)
         child.used = parent.used = True
+        if child.placed is not None and (child.placed.site == "fork" or not self.profile.swap_only):
+            self.place_caused(child, "fork", parent, event.at)
+        if self.carries.joins_explicit and not self.profile.swap_only and child.listed == OFF:
+            self._missing(child, event.at, "fork")
         if self.profile.swap_only or self.carries.joins_explicit or self.linked(child):
             return
         self.join(child, "fork", parent, event.at, event.at, observed=False)
@@ -61,8 +65,12 @@ class Lives(Memberships):
             self.flags.pop(event.at.pid, None)  # fs/exec.c: begin_new_exec clears PF_KTHREAD
         if mm.life.born_by == "unknown" and mm.born is not None:
             mm.life.born_by = "exec"
+        if mm.placed is not None and mm.parent is None and not self.profile.swap_only:
+            self.place_caused(mm, "exec", None, event.at)
         if not self.profile.swap_only and not self.carries.joins_explicit and not self.linked(mm):
             self.join(mm, "exec", None, event.at, event.at, observed=False)
+        if self.linked(mm):  # else the line of its join is still to come
+            self.show_nr(event.nr, mm, event.at)
 
     def on_task_mm(self, event: e.TaskMm) -> None:
         """A task has the mm: it is in use."""
@@ -117,6 +125,8 @@ class Lives(Memberships):
         mm.users = before - 1
         if self.carries.gets_explicit and before == 1:
             self._zero(mm, event.at, "counted")
+        if event.users == 1 and mm.listed in (OFF, REMOVED):  # else the line of its removal is still to come
+            self.show_nr(event.nr, mm, event.at)
 
     def _zero(self, mm: Mm, at: At, how: str) -> None:
         self.emit(Zero(at, mm, how, mm.zero))
@@ -126,8 +136,25 @@ class Lives(Memberships):
             if mm.listed == MEMBER:
                 mm.linked_at_zero = at
         mm.users = 0
-        if self.profile.removal == "zero" and not self.carries.leaves_explicit and mm.listed == MEMBER:
+        self._leave_at_zero(mm, at)
+
+    def _leave_at_zero(self, mm: Mm, at: At) -> None:
+        """2.6.9 kernel/fork.c: mmput: the step to 0 removes it. One that nothing joined, though it lived, was missing."""
+        if self.profile.removal != "zero":
+            return
+        if self.carries.joins_explicit and mm.listed == OFF and mm.used and mm.joined is None:
+            self._missing(mm, at, mm.life.born_by)
+        if self.carries.leaves_explicit:
+            return
+        if mm.listed == MEMBER:
             self.leave(mm, "mmput", at, observed=False)
+        elif mm.listed == UNKNOWN:
+            self.nr_unknown()
+
+    def _missing(self, mm: Mm, at: At, how: str) -> None:
+        """A live mm is off mmlist (2.6.9: every one is on it from dup_mmap or exec_mmap on)."""
+        if mm.born is not None and self.list_known(mm):
+            self.emit(Missing(at, mm, mm.left or mm.born, how))
 
     def on_final_put(self, event: e.FinalPut) -> None:
         """kernel/fork.c: __mmput runs: mm_users is 0."""
@@ -142,8 +169,7 @@ class Lives(Memberships):
         mm.final_put = event.at
         mm.users = 0
         mm.linked_at_zero = event.at if mm.listed == MEMBER and mm.confirmed else None
-        if self.profile.removal == "zero" and not self.carries.leaves_explicit and mm.listed == MEMBER:
-            self.leave(mm, "mmput", event.at, observed=False)
+        self._leave_at_zero(mm, event.at)
 
     def on_exit_mmap(self, event: e.ExitMmap) -> None:
         """mm/mmap.c: exit_mmap begins; only __mmput calls it."""
@@ -154,8 +180,7 @@ class Lives(Memberships):
         if mm.zero is None:
             mm.zero, mm.zero_how = event.at, "exit_mmap"
             mm.life.final_put_line = event.at.line
-            if self.profile.removal == "zero" and not self.carries.leaves_explicit and mm.listed == MEMBER:
-                self.leave(mm, "mmput", event.at, observed=False)
+            self._leave_at_zero(mm, event.at)
         if mm.exit_began is None:
             mm.life.exit_mmap_line = event.at.line
         mm.exit_began = event.at
@@ -217,6 +242,7 @@ class Lives(Memberships):
         life = mm.life
         if not implied:
             life.freed_line, life.freed_ts = at.line, at.ts
+            self.freed[mm.address] = at
         self.end_life(mm, at)
 
     def renew(self, mm: Mm, at: At) -> Mm:

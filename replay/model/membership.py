@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from mmlist.replay import events as e
 from mmlist.replay.facts import Membership
-from mmlist.replay.model.changes import Joined, JoinedEarly, Left
+from mmlist.replay.model.changes import Joined, JoinedEarly, Left, Misplaced
 from mmlist.replay.model.core import INIT_MM
 from mmlist.replay.model.holdings import Holdings
-from mmlist.replay.model.mm import APART, MEMBER, OFF, REMOVED, UNKNOWN, Mm
+from mmlist.replay.model.mm import APART, MEMBER, OFF, REMOVED, UNKNOWN, Mm, Placed
 from mmlist.replay.model.mmlist import Node
 from mmlist.replay.record import At
 
@@ -45,13 +45,24 @@ class Memberships(Holdings):
             else:
                 mm.listed = UNKNOWN
 
+    def _fork_place(self, parent: Mm, at: At) -> tuple[Mm | None, bool]:
+        """After whom a fork of `parent` joins, and whether that is known for this kernel; if not, who follows is neither."""
+        if self.profile.fork_after == "parent":
+            return parent, True
+        for node in (self.list.head, parent.node):
+            self.list.unknown_after(node, at.ts)
+        return None, False
+
     def join_due(self, mm: Mm, due: e.JoinDue, at: At) -> None:
         """Carry out the join that `due` announced, now at `at`."""
         parent = None if due.after == INIT_MM else self.mm_at(due.after, at)
         if parent is not None and parent.listed == OFF and not self.carries.joins_visible:
             parent.listed = UNKNOWN
             parent.node.unknown(at.ts)
-        self.join(mm, due.site, parent, due.begin, at, observed=False)
+        known = True
+        if parent is not None:
+            parent, known = self._fork_place(parent, at)
+        self.join(mm, due.site, parent, due.begin, at, observed=False, known_place=known)
 
     def join_assigned(self, mm: Mm, entry: int, why: str, at: At) -> None:
         """Without list events: an mm that is off the list is linked before the pte that holds its first entry is set.
@@ -69,7 +80,10 @@ class Memberships(Holdings):
         parent = mm.parent or (self.holders.get(likely[0]) if likely else None)
         if parent is not None and parent.listed != MEMBER:
             parent = None
-        self.join(mm, "fork", parent, at, at, observed=False, known_place=parent is not None)
+        known = parent is not None
+        if parent is not None:
+            parent, known = self._fork_place(parent, at)
+        self.join(mm, "fork", parent, at, at, observed=False, known_place=known)
 
     def on_mmlist_add(self, event: e.MmlistAdd) -> None:
         """include/linux/list.h: list_add under mmlist_lock: said outright."""
@@ -82,7 +96,37 @@ class Memberships(Holdings):
         parent = None if event.after in (None, INIT_MM) else self.mm_at(event.after or 0, event.at)
         due = mm.joining.get(self.key(event.at)) if mm.joining is not None else None
         site = due.site if due is not None else self._site(mm, parent)
+        if event.after is not None:
+            mm.placed = Placed(event.at, self.key(event.at), parent)
+            if due is not None:
+                self.place_caused(
+                    mm, due.site, None if due.after == INIT_MM else self.mm_at(due.after, event.at), event.at
+                )
+            elif mm.used and mm.parent is None and not self.profile.swap_only:
+                self.place_caused(mm, "exec", None, event.at)
         self.join(mm, site, parent, event.at, event.at, observed=True, known_place=event.after is not None)
+        self.show_nr(event.nr, mm, event.at)
+
+    def place_caused(self, mm: Mm, site: str, due: Mm | None, at: At, *, known: bool = True) -> None:
+        """What caused an explicit join shows: whether it is where `site` puts it, after `due` (`known` False: some mm)."""
+        placed = mm.placed
+        if placed is None:
+            return
+        if not known and placed.after is not None:
+            placed.site = site
+            return
+        mm.placed = None
+        if placed.after is not due or (not known and placed.after is None):
+            self.emit(Misplaced(at, mm, site, placed.at, due, placed.after, ""))
+
+    def place_assigned(self, mm: Mm, why: str, at: At) -> None:
+        """The pte for which an mm was joined is set by the task that joined it, as its next step (mm/rmap.c, mm/memory.c)."""
+        if mm.placed is None or mm.placed.key != self.key(at) or mm.placed.site or not self.profile.swap_only:
+            return
+        if why == "unmap":
+            self.place_caused(mm, "pageout", None, at)
+        elif why == "fork":
+            self.place_caused(mm, "fork", mm.parent, at, known=mm.parent is not None)
 
     def _site(self, mm: Mm, parent: Mm | None) -> str:
         if not self.profile.swap_only and parent is None:
@@ -116,7 +160,9 @@ class Memberships(Holdings):
             self.broken = self.broken or at
         if observed and not pending and before == OFF and mm.holdings is None and self.carries.duplicates_visible:
             self.early_joins[self.key(at)] = JoinedEarly(at, mm, mm.left or mm.born)
+        self.nr_joined(before, at, observed=observed)
         mm.joined, mm.left, mm.left_why = at, None, ""
+        mm.join_cause = cause
         mm.confirmed = observed
         mm.listed_seq = at.seq
         self.emit(Joined(at, mm, site, before, since, parent, parent_listed, observed, removed))
@@ -195,11 +241,13 @@ class Memberships(Holdings):
         if call is not None:
             self.drained_one(call, event.at)
         self.leave(mm, event.why, event.at, observed=True)
+        self.show_nr(event.nr, mm, event.at)
 
     def leave(self, mm: Mm, why: str, at: At, *, observed: bool, seen: str = "", poisoned: bool | None = None) -> None:
         """Unlink `mm`. A last mmput poisons its node, a drain makes it point at itself."""
         before, since = mm.listed, mm.joined if self.linked(mm) else mm.left
         poisoned = why == "mmput" if poisoned is None else poisoned
+        self.nr_left(before, at)
         if before in (MEMBER, APART, UNKNOWN):
             neighbours = (mm.node.prev, mm.node.next)
             self.list.remove(mm.node, at.ts)

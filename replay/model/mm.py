@@ -26,6 +26,15 @@ class Hold(msgspec.Struct):
     observed: bool
 
 
+class Placed(msgspec.Struct):
+    """Where an explicit join put the node: right after `after` (None: init_mm), by task `key`; its cause is still to show."""
+
+    at: At
+    key: int
+    after: Mm | None
+    site: str = ""
+
+
 class Mm:
     """The state of one generation. What was never seen is None (counts) or UNKNOWN (`listed`).
 
@@ -45,7 +54,9 @@ class Mm:
         "exit_ended",
         "final_put",
         "generation",
+        "half",
         "holdings",
+        "join_cause",
         "joined",
         "joining",
         "last_fetch",
@@ -60,6 +71,7 @@ class Mm:
         "membership",
         "node",
         "parent",
+        "placed",
         "released",
         "used",
         "users",
@@ -83,6 +95,8 @@ class Mm:
         self.early = ""  # "join" or "leave": observed before the event that says it
         self.membership: Membership | None = None
         self.joined: At | None = None
+        self.join_cause: At | None = None  # the line that made its join due
+        self.placed: Placed | None = None
         self.joining: dict[int, JoinDue] | None = None
         self.left: At | None = None
         self.left_why = ""
@@ -102,6 +116,7 @@ class Mm:
         self.released = 0  # replay position up to which holdings may have been released unseen
         self.last_seen: At | None = None
         self.last_fetch: At | None = None  # the last line that fetched mm_users
+        self.half: At | None = None  # the first line that saw its node half linked
         self.linked_seen: At | None = None  # the last line that fetched its node, and found it linked
 
     @property

@@ -80,6 +80,13 @@ class Mmlist:
             following.set_prev(node, ts)
         after.set_next(node, ts)
 
+    def unknown_after(self, node: Node, ts: int | None) -> None:
+        """Something may have been linked right after `node`, or not."""
+        following = node.next
+        node.set_next(None, ts)
+        if following is not None:
+            following.set_prev(None, ts)
+
     def place(self, node: Node) -> None:
         """Give `node`, which was found on the list, a rank beside the neighbours that are known."""
         if node.prev is not None and node.prev is not node and (node.prev.rank or node.prev is self.head):

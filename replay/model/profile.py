@@ -23,6 +23,9 @@ class Profile(msgspec.Struct, frozen=True):
     borrower_flag: int | None  # get_task_mm refuses tasks with this flag
     slot_count: int  # the count of a slot just handed out
     cache_in_count: bool  # the swap cache holds one of the count
+    fork_after: str = (
+        "parent"  # where a fork joins: right after its parent, or (after 7.1, perhaps) after init_mm: "unknown"
+    )
 
 
 PROFILES = {
@@ -36,6 +39,9 @@ PROFILES = {
 
 POISON_NEXT = frozenset({0xDEAD_0000_0000_0100, 0x0010_0100, 0x100})
 """LIST_POISON1 (include/linux/poison.h): x86-64 and arm64, 2.6, no CONFIG_ILLEGAL_POINTER_VALUE."""
+
+POISON_PREV = frozenset({0xDEAD_0000_0000_0122, 0x0020_0200, 0x122, 0xDEAD_0000_0000_0200, 0x200})
+"""LIST_POISON2, as POISON_NEXT (0x200 until 4.15)."""
 
 
 def type_shift(profile: Profile, entry_max: int) -> int:

@@ -216,6 +216,7 @@ class Swapoffs(Observed):
     def on_swapoff_ret(self, event: e.SwapoffRet) -> None:
         """swapoff returned: with 0 its area is empty and closed."""
         key = self.key(event.at)
+        self.swapoff_over = event.at
         call = self.swapoffs.get(key)
         if event.ret == 0 and (call is None or not self.carries.swapoffs_visible):
             self.last_drain_seq = event.at.seq
