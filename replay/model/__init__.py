@@ -12,11 +12,12 @@ from typing import Any
 
 from mmlist.replay import events as e
 from mmlist.replay.model.borrowing import Borrowing
-from mmlist.replay.model.changes import Change, Got, JoinedEarly, Unlisted
+from mmlist.replay.model.changes import Change, DrainMisplaced, Got, JoinedEarly, Unlisted
 from mmlist.replay.model.core import INIT_MM, Carries
 from mmlist.replay.model.fetched import Deferred
 from mmlist.replay.model.mm import MEMBER, Mm
 from mmlist.replay.model.profile import PROFILES, Profile, type_shift
+from mmlist.replay.model.swap import SwapoffCall
 from mmlist.replay.record import At
 
 
@@ -42,6 +43,12 @@ class State(Borrowing):
         self.deferred: dict[int | None, list[Deferred]] = {}
         self.swapons: dict[int, e.Swapon] = {}
         self.last_inuse: tuple[At, tuple[int, ...]] | None = None
+        self.outside: dict[int, At] = {}
+        self.told_outside: dict[int, At] = {}
+        self.stray: dict[int, DrainMisplaced] = {}
+        self.swap_list_locked: dict[int, At] = {}
+        self.swap_list_lock_seen = False
+        self.failed_swapoff: tuple[SwapoffCall, At] | None = None
         self.borrowed: dict[int, tuple[int, At]] = {}
         self.flags: dict[int, tuple[int, At]] = {}
         self._handlers = self._bind_handlers()
@@ -60,6 +67,8 @@ class State(Borrowing):
             self.look_again(event.at)
         if self.transients:
             self.not_transient(event)
+        if self.stray:
+            self.not_in_swapoff(event)
         handler = self._handlers.get(type(event))
         if handler is not None:
             handler(event)
@@ -73,6 +82,9 @@ class State(Borrowing):
             self.joined_early(key)
         for got in self.transients.values():
             self.emit(got)
+        for drain in self.stray.values():
+            if drain.decided:
+                self.emit(drain)
         if at is not None:
             for change, _ in list(self.suspects.values()):
                 if change.mm.listed != MEMBER and not change.mm.dying:
@@ -101,6 +113,9 @@ class State(Borrowing):
         self.suspects.clear()
         self.early_joins.clear()
         self.transients.clear()
+        self.stray.clear()
+        self.outside.clear()
+        self.swap_list_locked.clear()
         self.borrowed.clear()
         for area in self.areas.values():
             if area.used is False:

@@ -143,6 +143,21 @@ class Drained(Change):
     observed: bool
 
 
+class DrainMisplaced(Change):
+    """A drain where none belongs. `why`: outside (a swapoff), failed, early (the walk goes on), unlocked, poisoned.
+
+    `evidence` is the line that shows it to be so: the task outside of a swapoff, the failure, the walk going on, the
+    swapoff's begin (unlocked), the removal (poisoned). `mm` is the member that showed it, where it was one.
+    """
+
+    why: str
+    call: SwapoffCall | None
+    evidence: At | None
+    members: int
+    mm: Mm | None
+    decided: bool = True  # by drain_mmlist itself; else a removal says so
+
+
 class SwapoffEnded(Change):
     """swapoff returned. `left` are members that stayed though all observed inuse is 0; `held` entries of its area still held."""
 

@@ -48,8 +48,8 @@ class SwapoffCall:
     """A swapoff that has begun. `walked` holds the mms it took hold of or walked, `inuse` the last fetch with its line."""
 
     __slots__ = (
-        "at", "drain", "fact", "inuse", "inuse_at", "inuse_begin", "inuse_by", "judged", "key", "maybe", "refused", "type",
-        "unuse_ret", "walked",
+        "at", "drain", "drained_at", "ended", "fact", "inuse", "inuse_at", "inuse_begin", "inuse_by", "judged", "key",
+        "maybe", "misplaced", "refused", "type", "unuse_at", "unuse_ret", "walked",
     )  # fmt: skip
 
     def __init__(self, at: At, key: int, type_: int | None, fact: Swapoff) -> None:
@@ -65,6 +65,10 @@ class SwapoffCall:
         self.inuse_by = ""  # the probe that fetched it: drain_mmlist's is as fresh as can be
         self.judged = False  # its drain was judged by what was fetched at it
         self.unuse_ret: int | None = None
+        self.unuse_at: At | None = None
+        self.drained_at: At | None = None  # the first line that shows it draining
+        self.ended: At | None = None  # where it returned, if it failed
         self.refused: At | None = None  # drain_mmlist said that an area is in use
         self.maybe: list[tuple[Mm, At, str]] = []  # members seen self-linked: drained, if no walk comes after
         self.walked: set[tuple[int, int]] = set()
+        self.misplaced: set[str] = set()  # how its drain is out of place, as told

@@ -1,0 +1,103 @@
+"""What a swapoff may do to mmlist and what it may not: drains in their place, walks, failures (D2, D4, D6, D8, D9, D10)."""
+
+from __future__ import annotations
+
+import pytest
+from history_language import IMPLICIT, Story
+
+from mmlist.replay import events as e
+from mmlist.replay.record import At
+
+A = 0x1000
+OUT = "swapon 0; exec a; swapout a 1; "
+
+
+def roots(told: Story) -> list[str]:
+    """The codes of the violations that follow from none."""
+    return [one.code for one in told.violations() if one.follows_from is None]
+
+
+# --- D2: a drain out of place ----------------------------------------------------------------------------------------
+
+
+def test_a_drain_after_a_failed_walk_is_the_root_of_what_comes_of_it(story):
+    told = story(OUT + "swapoff 0")
+    told.step(e.TryToUnuseRet(told.at(9), -4))
+    told.tell("drain -1; del a drain; off 0 -4")
+    assert roots(told) == ["D2"] and "M1" in told.codes()
+
+
+def test_a_drain_that_only_its_swapoffs_return_shows_to_be_wrong_is_the_root_all_the_same(story):
+    told = story(OUT + "swapoff 0; drain -1; del a drain; off 0 -4")
+    assert roots(told) == ["D2"] and "M1" in told.codes()
+
+
+def test_a_walk_that_goes_on_after_a_drain(story):
+    told = story("swapon 0; exec a; swapout a 1; clear a 1; swapoff 0; drain -1; del a drain")
+    told.step(e.SwapoffPass(told.at(9), 0))
+    assert roots(told) == ["D2"]
+
+
+def test_a_refused_drain_is_none(story):
+    told = story(OUT + "swapon 1; swapoff 0; drain 1")
+    told.step(e.SwapoffPass(told.at(9), 0))
+    assert told.tell("off 0 -4").codes() == []
+
+
+@pytest.mark.parametrize("before", ["exec b", "init b", "swapon 1", "swapoff 0; off 0 -4"])
+def test_a_drain_by_a_task_that_is_in_no_swapoff(story, before):
+    told = story("exec a; dup 2; add a; " + before)
+    pid = 9 if "off" in before else 1
+    told.step(e.MmlistDrain(told.at(pid), -1), e.MmlistDel(told.at(pid), A, "drain"))
+    assert [(v.code, v.certainty, v.count) for v in told.violations()] == [("D2", "likely", 1)]
+
+
+def test_a_drain_of_a_swapoff_that_began_before_the_log(story):
+    assert story("drain -1; off 0; exec a").codes() == []
+
+
+def test_what_a_task_does_after_its_drain_tells_whether_it_was_in_a_swapoff(story):
+    told = story("drain -1")
+    told.step(e.MmFree(told.at(9), A), e.SwapAlloc(told.at(9), 1))
+    assert [(v.code, v.certainty) for v in told.violations()] == [("D2", "likely")]
+    told = story("drain -1")
+    assert [(v.code, v.certainty) for v in told.violations()] == [("D2", "undecided")]
+    assert story("exec a; dup 2; add a; del a drain").codes() == []
+
+
+def test_a_drain_without_the_lock_that_the_log_shows(story):
+    lock = "swap_lock"
+    told = story("swapon 0; exec a; dup 2; add a; swapoff 0")
+    told.step(e.LockAcquire(told.at(9), None, lock), e.LockRelease(told.at(9), None, lock))
+    told.step(e.LockAcquire(told.at(8), None, lock))
+    told.tell("drain -1; del a drain; off 0")
+    assert [(v.code, v.certainty) for v in told.violations()] == [("D2", "proven")]
+    told = story("swapon 0; exec a; dup 2; add a; swapoff 0")
+    told.step(e.LockAcquire(told.at(9), None, "mmlist_lock"))
+    assert told.tell("drain -1; del a drain; off 0").codes() == []
+
+
+def test_a_member_that_a_failed_swapoff_left_self_linked():
+    told = Story(carries=IMPLICIT).tell("swapon 0; exec a; alloc 1; dup 1; assign a 1")
+    told.step(e.Fetched(told.at(), A, None, None, 0xFFFF + 0x98, 0xFFFF + 0x98, "probe"))
+    told.tell("clear a 1; swapoff 0; off 0 -4")
+    told.step(e.Fetched(told.at(), A, None, None, A + 0x98, A + 0x98, "probe"), e.SwapAlloc(told.at(), 2))
+    assert [(v.code, v.certainty) for v in told.violations()] == [("D2", "likely")]
+
+
+def test_a_node_poisoned_after_the_drain_is_that_of_a_dying_mm(story):
+    poison = 0xDEAD000000000100
+    told = story("swapon 0; exec a; dup 2; add a; swapoff 0; drain -1; del a drain; off 0; put a; exit a")
+    told.step(e.Fetched(told.at(), A, None, None, poison, None, "probe"), e.SwapAlloc(told.at(), 2))
+    assert told.codes() == []
+    told = story("swapon 0; exec a; dup 2; add a; swapoff 0; drain -1; del a drain; off 0")
+    told.step(e.Fetched(told.at(), A, None, None, poison, None, "probe"), e.SwapAlloc(told.at(), 2))
+    assert told.codes() == ["D2"]
+
+
+def test_an_mm_that_dies_before_the_next_line_of_the_cpu_that_read_its_poison(story):
+    told = story("swapon 0; exec a; dup 2; add a; swapoff 0; drain -1; del a drain; off 0")
+    told.step(e.Fetched(told.at(cpu=1), A, None, None, 0xDEAD000000000100, None, "probe"))
+    told.tell("put a; exit a; exited a")
+    told.step(e.SwapAlloc(At(99, 0, told.line * 2000, 1, 1, b"", seq=99), 2))
+    assert told.codes() == []
