@@ -20,6 +20,7 @@ PUBLIC = {
     "D1": ("drained-with-swap-in-use", "E"),
     "D2": ("drained-out-of-place", "E"),
     "D3": ("member-survived-drain", "W"),
+    "D4": ("joined-during-drain", "E"),
     "D5": ("swapoff-left-entries", "E"),
     "M1": ("unlisted-swap-holder", "E"),
     "M2": ("double-join", "E"),

@@ -101,3 +101,38 @@ def test_an_mm_that_dies_before_the_next_line_of_the_cpu_that_read_its_poison(st
     told.tell("put a; exit a; exited a")
     told.step(e.SwapAlloc(At(99, 0, told.line * 2000, 1, 1, b"", seq=99), 2))
     assert told.codes() == []
+
+
+# --- D4: an entry assigned while a drain ran -------------------------------------------------------------------------
+
+DRAINING = "swapon 0; swapon 1; exec a; swapout a 1; clear a 1; swapoff 0; drain -1; "
+
+
+@pytest.mark.parametrize(
+    ("then", "expected"),
+    [
+        ("alloc 2; dup 2; assign a 2; del a drain", ["D4", "M1"]),
+        ("alloc 2; dup 2; del a drain; assign a 2", ["D4", "M1"]),
+        ("del a drain; alloc 2; dup 2; assign a 2", ["M1"]),
+        ("alloc 2; dup 2; del a drain; add a; assign a 2", []),
+        ("alloc 2; dup 2; assign a 2; clear a 2; del a drain", []),
+    ],
+)
+def test_an_entry_assigned_while_a_drain_runs(story, then, expected):
+    told = story(DRAINING + then)
+    assert told.codes() == expected
+    assert len(roots(told)) == min(1, len(expected))
+
+
+def test_a_drain_that_was_seen_to_find_an_area_in_use_is_the_cause_itself(story):
+    told = story("swapon 0; swapon 1; exec a; swapout a 1; clear a 1; swapoff 0")
+    at = told.at(9)
+    told.step(e.FetchedInuse(at, (0, 3), "mmlist_drain"), e.MmlistDrain(at, -1))
+    told.tell("alloc 2; dup 2; assign a 2; del a drain; off 0")
+    told.state.areas[1].used = True
+    assert roots(told) == ["D1"] and "D4" not in told.codes()
+
+
+def test_an_entry_assigned_before_the_drain_looked_is_not_its_race(story):
+    told = story("swapon 0; exec a; swapout a 1; swapoff 0; drain -1; del a drain")
+    assert told.codes() == ["M1"]

@@ -48,6 +48,7 @@ class State(Borrowing):
         self.stray: dict[int, DrainMisplaced] = {}
         self.swap_list_locked: dict[int, At] = {}
         self.swap_list_lock_seen = False
+        self.drain_began: At | None = None
         self.failed_swapoff: tuple[SwapoffCall, At] | None = None
         self.borrowed: dict[int, tuple[int, At]] = {}
         self.flags: dict[int, tuple[int, At]] = {}

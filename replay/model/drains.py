@@ -7,7 +7,7 @@ After drain_mmlist a swapoff only returns, so a step that belongs to nothing of 
 from __future__ import annotations
 
 from mmlist.replay import events as e
-from mmlist.replay.model.changes import DrainMisplaced
+from mmlist.replay.model.changes import Drained, DrainMisplaced
 from mmlist.replay.model.mm import OFF, Mm
 from mmlist.replay.model.swap import SwapoffCall
 from mmlist.replay.model.swapoffs import Swapoffs
@@ -33,6 +33,7 @@ class Drains(Swapoffs):
     swap_list_locked: dict[int, At]
     swap_list_lock_seen: bool
     failed_swapoff: tuple[SwapoffCall, At] | None
+    drain_began: At | None
 
     # --- a task that is in no swapoff --------------------------------------------------------------------------------
 
@@ -69,6 +70,7 @@ class Drains(Swapoffs):
         """drain_mmlist decided: where it drains, it has to be the time for it."""
         if event.busy_type is None or event.busy_type < 0:
             self._drains(event.at)
+            self.drain_began = event.at
         super().on_mmlist_drain(event)
 
     def on_mmlist_del(self, event: e.MmlistDel) -> None:
@@ -111,12 +113,13 @@ class Drains(Swapoffs):
         """The walk ended; a drain came too early if it came before."""
         call = self.swapoff_of(event.at)
         if call is not None:
-            call.unuse_at = event.at
+            call.unuse_at = call.walked_at = event.at
             self._too_early(call, event.at)
         super().on_try_to_unuse_ret(event)
 
     def walking(self, call: SwapoffCall, at: At) -> None:
         """The walk goes on."""
+        call.walked_at = at
         self._too_early(call, at)
         super().walking(call, at)
 
@@ -134,7 +137,17 @@ class Drains(Swapoffs):
             if call.drained_at is not None:
                 self._misplaced(call, "failed", call.drained_at, event.at)
         self.outside[key] = event.at
+        if call is not None and event.ret == 0 and call.drain is None:
+            self.drain_began = call.walked_at or call.at
         super().on_swapoff_ret(event)
+
+    def leave(self, mm: Mm, why: str, at: At, *, observed: bool, seen: str = "", poisoned: bool | None = None) -> None:
+        """Unlink `mm`; a drain has begun before, and who was given an entry meanwhile has looked too early."""
+        if why == "drain":
+            busy = any(isinstance(change, Drained) and change.busy is not None for change in self.changes)
+            judged = busy or any(call.judged and call.drain is self.drain_began for call in self.swapoffs.values())
+            mm.drain_began = None if judged else self.drain_began
+        super().leave(mm, why, at, observed=observed, seen=seen, poisoned=poisoned)
 
     # --- what probes show of it --------------------------------------------------------------------------------------
 

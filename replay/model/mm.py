@@ -17,13 +17,17 @@ REMOVED = "removed"  # by its last mmput: poisoned, for good
 
 
 class Hold(msgspec.Struct):
-    """An entry that ptes of an mm hold: how many, since which replay position, and the line that assigned it."""
+    """An entry that ptes of an mm hold: how many, since which replay position, and the line that assigned it.
+
+    `duplicated` is the line of the duplicate made for it by the same task, where that was seen apart.
+    """
 
     count: int
     since: int
     at: At
     why: str
     observed: bool
+    duplicated: At | None = None
 
 
 class Mm:
@@ -38,6 +42,7 @@ class Mm:
         "born",
         "confirmed",
         "count",
+        "drain_began",
         "drained",
         "duplicated",
         "early",
@@ -87,6 +92,7 @@ class Mm:
         self.left: At | None = None
         self.left_why = ""
         self.drained: At | None = None
+        self.drain_began: At | None = None  # where the drain that took it off looked whether an area is in use
         self.users: int | None = None
         self.users_at: At | None = None
         self.count: int | None = None

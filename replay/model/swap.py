@@ -50,6 +50,7 @@ class SwapoffCall:
     __slots__ = (
         "at", "drain", "drained_at", "ended", "fact", "inuse", "inuse_at", "inuse_begin", "inuse_by", "judged", "key",
         "maybe", "misplaced", "refused", "type", "unuse_at", "unuse_ret", "walked",
+        "walked_at",
     )  # fmt: skip
 
     def __init__(self, at: At, key: int, type_: int | None, fact: Swapoff) -> None:
@@ -66,6 +67,7 @@ class SwapoffCall:
         self.judged = False  # its drain was judged by what was fetched at it
         self.unuse_ret: int | None = None
         self.unuse_at: At | None = None
+        self.walked_at: At | None = None  # the last line of its walk
         self.drained_at: At | None = None  # the first line that shows it draining
         self.ended: At | None = None  # where it returned, if it failed
         self.refused: At | None = None  # drain_mmlist said that an area is in use
