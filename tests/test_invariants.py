@@ -22,6 +22,7 @@ PUBLIC = {
     "D3": ("member-survived-drain", "W"),
     "D4": ("joined-during-drain", "E"),
     "D5": ("swapoff-left-entries", "E"),
+    "D8": ("failed-swapoff-left-traces", "E"),
     "M1": ("unlisted-swap-holder", "E"),
     "M2": ("double-join", "E"),
     "M3": ("join-before-duplicate", "E"),

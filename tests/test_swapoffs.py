@@ -82,7 +82,7 @@ def test_a_member_that_a_failed_swapoff_left_self_linked():
     told.step(e.Fetched(told.at(), A, None, None, 0xFFFF + 0x98, 0xFFFF + 0x98, "probe"))
     told.tell("clear a 1; swapoff 0; off 0 -4")
     told.step(e.Fetched(told.at(), A, None, None, A + 0x98, A + 0x98, "probe"), e.SwapAlloc(told.at(), 2))
-    assert [(v.code, v.certainty) for v in told.violations()] == [("D2", "likely")]
+    assert [(v.code, v.certainty) for v in told.violations()] == [("D2", "likely"), ("D8", "likely")]
 
 
 def test_a_node_poisoned_after_the_drain_is_that_of_a_dying_mm(story):
@@ -136,3 +136,64 @@ def test_a_drain_that_was_seen_to_find_an_area_in_use_is_the_cause_itself(story)
 def test_an_entry_assigned_before_the_drain_looked_is_not_its_race(story):
     told = story("swapon 0; exec a; swapout a 1; swapoff 0; drain -1; del a drain")
     assert told.codes() == ["M1"]
+
+
+# --- D8: what a failed swapoff leaves --------------------------------------------------------------------------------
+
+
+class Calls:
+    """Calls on /dev/vda, told one after the other."""
+
+    def __init__(self, told: Story) -> None:
+        self.told = told
+
+    def off(self, ret: int | None, pid: int = 9, *, walks: bool = True, path: str = "/dev/vda") -> None:
+        """A swapoff, None: it goes on."""
+        self.told.step(e.Swapoff(self.told.at(pid), path))
+        if walks:
+            self.told.step(e.SwapoffPass(self.told.at(pid), 0))
+        if ret is not None:
+            self.told.step(e.SwapoffRet(self.told.at(pid), ret))
+
+    def on(self, ret: int = 0, path: str = "/dev/vda") -> None:
+        """A swapon."""
+        self.told.step(e.Swapon(self.told.at(8), path), e.SwaponRet(self.told.at(8), ret))
+
+
+@pytest.mark.parametrize("ret", [-4, -12, (1 << 64) - 4, (1 << 32) - 4])
+def test_an_area_that_a_failed_swapoff_did_not_put_back(story, ret):
+    calls = Calls(story())
+    calls.on()
+    calls.off(ret)
+    calls.off(-22, walks=False)
+    assert [(v.code, v.certainty) for v in calls.told.violations()] == [("D8", "likely")]
+
+
+def test_an_area_that_swapon_takes_anew_after_a_failed_swapoff(story):
+    calls = Calls(story())
+    calls.on()
+    calls.off(-4)
+    calls.on(-16)
+    assert calls.told.codes() == []
+    calls.on()
+    assert calls.told.codes() == ["D8"]
+
+
+def test_an_area_that_is_not_in_use_for_a_reason(story):
+    calls = Calls(story())
+    calls.off(-22, walks=False)
+    calls.off(-22, walks=False)  # never was
+    calls.on()
+    calls.off(-4)
+    calls.off(-22, walks=False, path="/dev/vdb")  # another
+    calls.off(None, pid=10)
+    calls.off(-22, walks=False)  # another swapoff is at it
+    calls.told.step(e.SwapoffRet(calls.told.at(10), 0))
+    calls.off(-22, walks=False)  # swapped off
+    calls.on()
+    assert calls.told.codes() == []
+
+
+def test_a_failed_swapoff_that_drained_nobody_left_no_traces(story):
+    assert story("swapon 0; swapoff 0; drain -1; off 0 -4").codes() == ["D2"]
+    assert story("swapon 0; exec a; dup 2; add a; swapoff 0; drain -1; del a drain; off 0 -4").codes() == ["D2", "D8"]

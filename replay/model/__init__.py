@@ -49,6 +49,7 @@ class State(Borrowing):
         self.swap_list_locked: dict[int, At] = {}
         self.swap_list_lock_seen = False
         self.drain_began: At | None = None
+        self.failed_paths: dict[str, tuple[SwapoffCall, At]] = {}
         self.failed_swapoff: tuple[SwapoffCall, At] | None = None
         self.borrowed: dict[int, tuple[int, At]] = {}
         self.flags: dict[int, tuple[int, At]] = {}

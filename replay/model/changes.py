@@ -158,6 +158,15 @@ class DrainMisplaced(Change):
     decided: bool = True  # by drain_mmlist itself; else a removal says so
 
 
+class AreaLost(Change):
+    """The area at `path` is not in use, says `how` (swapoff, swapon), though all that ended it is a swapoff that `failed`."""
+
+    call: SwapoffCall
+    failed: At
+    path: str
+    how: str
+
+
 class SwapoffEnded(Change):
     """swapoff returned. `left` are members that stayed though all observed inuse is 0; `held` entries of its area still held."""
 

@@ -86,7 +86,7 @@ class Drains(Swapoffs):
             self._drains_outside(key, at, decided)
             return
         if call.drained_at is None:
-            call.drained_at = at
+            call.drained_at, call.members = at, len(self.members)
         if call.unuse_ret not in (None, 0):
             self._misplaced(call, "failed", at, call.unuse_at)
         if self.swap_list_lock_seen and key not in self.swap_list_locked:
@@ -107,7 +107,7 @@ class Drains(Swapoffs):
     def _misplaced(self, call: SwapoffCall, why: str, at: At, evidence: At | None) -> None:
         if why not in call.misplaced:
             call.misplaced.add(why)
-            self.emit(DrainMisplaced(at, why, call, evidence, len(self.members), None))
+            self.emit(DrainMisplaced(at, why, call, evidence, call.members, None))
 
     def on_try_to_unuse_ret(self, event: e.TryToUnuseRet) -> None:
         """The walk ended; a drain came too early if it came before."""

@@ -49,7 +49,7 @@ class SwapoffCall:
 
     __slots__ = (
         "at", "drain", "drained_at", "ended", "fact", "inuse", "inuse_at", "inuse_begin", "inuse_by", "judged", "key",
-        "maybe", "misplaced", "refused", "type", "unuse_at", "unuse_ret", "walked",
+        "maybe", "members", "misplaced", "refused", "type", "unuse_at", "unuse_ret", "walked",
         "walked_at",
     )  # fmt: skip
 
@@ -69,6 +69,7 @@ class SwapoffCall:
         self.unuse_at: At | None = None
         self.walked_at: At | None = None  # the last line of its walk
         self.drained_at: At | None = None  # the first line that shows it draining
+        self.members = 0  # when it drained
         self.ended: At | None = None  # where it returned, if it failed
         self.refused: At | None = None  # drain_mmlist said that an area is in use
         self.maybe: list[tuple[Mm, At, str]] = []  # members seen self-linked: drained, if no walk comes after
