@@ -23,6 +23,7 @@ PUBLIC = {
     "D4": ("joined-during-drain", "E"),
     "D5": ("swapoff-left-entries", "E"),
     "D8": ("failed-swapoff-left-traces", "E"),
+    "D9": ("dead-mm-walked", "E"),
     "M1": ("unlisted-swap-holder", "E"),
     "M2": ("double-join", "E"),
     "M3": ("join-before-duplicate", "E"),
@@ -93,7 +94,7 @@ def test_2_6_10_swapoff_may_raise_a_dying_mm_and_put_it_back_at_once(story):
     told.step(e.Mmget(told.at(9), 0x1000, 0), e.Mmput(told.at(9), 0x1000, 1))
     assert told.codes() == []
     told.step(e.Mmget(told.at(9), 0x1000, 0), e.UnuseMm(told.at(9), 0x1000, 0))
-    assert told.codes() == ["C2"]
+    assert told.codes() == ["C2", "D9"]
 
 
 def test_modern_swapoff_may_not(story):

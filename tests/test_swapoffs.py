@@ -197,3 +197,50 @@ def test_an_area_that_is_not_in_use_for_a_reason(story):
 def test_a_failed_swapoff_that_drained_nobody_left_no_traces(story):
     assert story("swapon 0; swapoff 0; drain -1; off 0 -4").codes() == ["D2"]
     assert story("swapon 0; exec a; dup 2; add a; swapoff 0; drain -1; del a drain; off 0 -4").codes() == ["D2", "D8"]
+
+
+# --- D9: a walk over the dead ----------------------------------------------------------------------------------------
+
+DYING = "swapon 0; exec a; swapout a 1; put a; exit a; swapoff 0"
+
+
+def visit(told: Story, got: int, users: int | None = None, mm: int = A) -> Story:
+    """swapoff, task 9, meets the mm."""
+    told.step(e.MmlistVisit(told.at(9), mm, got, users))
+    return told
+
+
+@pytest.mark.parametrize("profile", ["2.6.10", "modern"])
+def test_swapoff_skips_the_dying(story, profile):
+    assert visit(story(DYING, profile), 0).codes() == []
+    told = visit(story(DYING, profile), 1)
+    assert told.codes() == ["C2", "D9"] and roots(told) == ["C2"]
+
+
+def test_swapoff_walks_page_tables_of_the_dying(story):
+    told = story(DYING)
+    told.step(e.UnuseMm(told.at(9), A, 0), e.UnuseMm(told.at(9), A, 0))
+    assert [(v.code, v.certainty, v.count) for v in told.violations()] == [("D9", "proven", 2)]
+
+
+def test_an_order_that_the_clock_does_not_fix_leaves_a_walk_over_the_dying_open(story):
+    told = story("swapon 0; exec a; swapout a 1; swapoff 0; put a; exit a")
+    same = At(told.line, 0, told.line * 1000 - 1000, 1, 9, b"", seq=told.line + 1)
+    told.step(e.UnuseMm(same, A, 0))
+    assert [(v.code, v.certainty) for v in told.violations()] == [("D9", "undecided")]
+
+
+def test_who_died_before_a_loss_may_have_been_born_again_in_it(story):
+    told = story("swapon 0; exec a; put a; exit a")
+    told.step(e.Lost(told.at(), None, None, None, None, "lost"))
+    told.tell("swapoff 0").step(e.UnuseMm(told.at(9), A, 0))
+    assert visit(told, 1, 2).codes() == []
+
+
+def test_one_user_after_the_get_tells_nothing_but_by_whose_put_is_the_last(story):
+    told = visit(story("swapon 0; init b; swapoff 0"), 1, 1)
+    told.step(e.Mmput(told.at(9), A, 1), e.ExitMmap(told.at(9), A))
+    assert told.codes() == []
+    told = visit(story("swapon 0; init b; swapoff 0"), 1, 1).tell("exit a")
+    assert told.codes() == ["D9"]
+    assert visit(story("swapon 0; init b; swapoff 0"), 1, 0).codes() == ["D9"]

@@ -49,6 +49,7 @@ class State(Borrowing):
         self.swap_list_locked: dict[int, At] = {}
         self.swap_list_lock_seen = False
         self.drain_began: At | None = None
+        self.held_alone: dict[tuple[int, Mm], At] = {}
         self.failed_paths: dict[str, tuple[SwapoffCall, At]] = {}
         self.failed_swapoff: tuple[SwapoffCall, At] | None = None
         self.borrowed: dict[int, tuple[int, At]] = {}
@@ -116,6 +117,7 @@ class State(Borrowing):
         self.early_joins.clear()
         self.transients.clear()
         self.stray.clear()
+        self.held_alone.clear()
         self.outside.clear()
         self.swap_list_locked.clear()
         self.borrowed.clear()

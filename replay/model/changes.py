@@ -167,6 +167,15 @@ class AreaLost(Change):
     how: str
 
 
+class WalkedDead(Change):
+    """swapoff took hold of (`how`: visit), or walks (walk), an mm that had no users: since `zero`, None where `users` says it."""
+
+    mm: Mm
+    how: str
+    zero: At | None
+    users: int | None
+
+
 class SwapoffEnded(Change):
     """swapoff returned. `left` are members that stayed though all observed inuse is 0; `held` entries of its area still held."""
 
