@@ -102,6 +102,7 @@ class History:
             shift=type_shift(found.profile, found.entry_max),
             grain=_grain(self.parser),
         )
+        self.state.second = 10**9 if self.parser.ts_unit == "ns" else None
         self.binder = Binder(
             found.names,
             init_mm=found.init_mm,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from history_language import IMPLICIT, Story
+from msgspec.structs import replace
 
 from mmlist.replay import events as e
 from mmlist.replay.record import At
@@ -244,3 +245,69 @@ def test_one_user_after_the_get_tells_nothing_but_by_whose_put_is_the_last(story
     told = visit(story("swapon 0; init b; swapoff 0"), 1, 1).tell("exit a")
     assert told.codes() == ["D9"]
     assert visit(story("swapon 0; init b; swapoff 0"), 1, 0).codes() == ["D9"]
+
+
+# --- D6: passes without fewer entries --------------------------------------------------------------------------------
+
+
+def passes(told: Story, times: int) -> Story:
+    """Passes of the swapoff of task 9."""
+    for _ in range(times):
+        told.step(e.SwapoffPass(told.at(9), 0))
+    return told
+
+
+@pytest.mark.parametrize(
+    ("history", "enough", "kind"),
+    [
+        ("swapon 0; exec a; alloc 1; dup 1; assign a 1; swapoff 0", 3, "stuck"),
+        (OUT + "swapoff 0", 8, "blocked"),
+        (OUT + "put a; exit a; swapoff 0", 100, "blocked"),
+        ("swapon 0; swapoff 0", 100, "blocked"),
+    ],
+)
+def test_passes_without_fewer_entries(story, history, enough, kind):
+    assert "D6" not in passes(story(history), enough).codes()
+    told = passes(story(history), enough + 1)
+    found = [one for one in told.violations() if one.code == "D6"]
+    assert len(found) == 1 and f"swapoff is {kind}: {enough} passes" in found[0].message
+
+
+def test_every_entry_that_anybody_lets_go_is_progress(story):
+    told = passes(story(OUT + "swapout a 2; swapoff 0"), 8).tell("clear a 1")
+    assert passes(told, 8).codes() == []
+
+
+def test_an_entry_of_another_area_is_none(story):
+    told = passes(story(OUT + f"swapon 1; swapout a {1 << 58}; swapoff 0"), 8).tell(f"clear a {1 << 58}")
+    assert passes(told, 1).codes() == ["D6"]
+
+
+def test_how_a_swapoff_without_progress_ends(story):
+    told = passes(story(OUT + "swapoff 0"), 20).tell("off 0 -4")
+    assert "swapoff is killed: 19 passes" in told.violations()[0].message
+    told = passes(story(OUT + "swapoff 0"), 20).tell("clear a 1 unuse; drain -1; del a drain; off 0")
+    assert "swapoff is slow: 19 passes" in told.violations()[0].message
+
+
+def test_fewer_pages_in_use_are_progress(story):
+    told = passes(story(OUT + "swapoff 0"), 8)
+    told.step(e.FetchedInuse(told.at(9), (9,), "probe"))
+    passes(told, 0).step(e.FetchedInuse(told.at(9), (8,), "probe"))
+    assert passes(told, 8).codes() == []
+
+
+def test_ten_seconds_without_fewer_entries(story):
+    told = story(OUT + "swapoff 0")
+    told.state.second = 10_000  # Story's clock: ten lines a second
+    passes(told, 1)
+    for _ in range(98):
+        told.step(e.SwapAlloc(told.at(), 5))
+    assert told.codes() == []
+    told.step(e.SwapAlloc(told.at(), 5), e.SwapAlloc(told.at(), 5))
+    assert told.codes() == ["D6"] and "10 s" in told.violations()[0].message
+
+
+def test_a_log_in_which_no_release_shows_tells_nothing_of_progress():
+    told = Story(carries=replace(IMPLICIT, releases_visible=False)).tell(OUT + "swapoff 0")
+    assert passes(told, 200).codes() == []

@@ -70,6 +70,8 @@ class State(Borrowing):
             self.look_again(event.at)
         if self.transients:
             self.not_transient(event)
+        if self.swapoffs:
+            self.progressed(event)
         if self.stray:
             self.not_in_swapoff(event)
         handler = self._handlers.get(type(event))
@@ -88,6 +90,7 @@ class State(Borrowing):
         for drain in self.stray.values():
             if drain.decided:
                 self.emit(drain)
+        self.unfinished()
         if at is not None:
             for change, _ in list(self.suspects.values()):
                 if change.mm.listed != MEMBER and not change.mm.dying:
@@ -117,6 +120,8 @@ class State(Borrowing):
         self.early_joins.clear()
         self.transients.clear()
         self.stray.clear()
+        for call in self.swapoffs.values():
+            call.idle_since = None
         self.held_alone.clear()
         self.outside.clear()
         self.swap_list_locked.clear()

@@ -176,6 +176,34 @@ class WalkedDead(Change):
     users: int | None
 
 
+class Holder(msgspec.Struct):
+    """Who holds `entries` entries of an area: `unlisted` if alive and off mmlist; `listed`, `dying` as of then."""
+
+    mm: Mm
+    entries: int
+    certain: bool
+    unlisted: bool
+    listed: str
+    dying: bool
+
+
+class NoProgress(Change):
+    """`passes` of a swapoff's walk from `idle` to `until` without fewer entries; `left` hold what is left, `pages` of it.
+
+    `resumed`: where it went on; `ended`: where it returned, `killed` by a signal.
+    """
+
+    call: SwapoffCall
+    idle: At
+    until: At
+    passes: int
+    left: list[Holder]
+    pages: int | None
+    resumed: At | None = None
+    ended: At | None = None
+    killed: bool = False
+
+
 class SwapoffEnded(Change):
     """swapoff returned. `left` are members that stayed though all observed inuse is 0; `held` entries of its area still held."""
 
