@@ -197,7 +197,7 @@ class History:
         self.survey.names = frozenset(
             name
             for name in self.survey.names
-            if name.removeprefix("explicit:") in self.names or name.startswith("fetched:")
+            if name.removeprefix("explicit:") in self.names or name.startswith(("fetched:", "kernel "))
         )
         if self.state.last_inuse is not None:
             self.survey.names |= {"fetched:inuse"}

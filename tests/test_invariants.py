@@ -23,6 +23,7 @@ PUBLIC = {
     "D4": ("joined-during-drain", "E"),
     "D5": ("swapoff-left-entries", "E"),
     "D6": ("swapoff-no-progress", "W"),
+    "D10": ("half-forked-mm-walked", "W"),
     "D8": ("failed-swapoff-left-traces", "E"),
     "D9": ("dead-mm-walked", "E"),
     "M1": ("unlisted-swap-holder", "E"),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from history_language import IMPLICIT, Story
+from history_language import EXPLICIT, IMPLICIT, Story
 from msgspec.structs import replace
 
 from mmlist.replay import events as e
-from mmlist.replay.record import At
+from mmlist.replay.record import At, Record
+from mmlist.replay.survey import MT_DUP, survey
 
 A = 0x1000
 OUT = "swapon 0; exec a; swapout a 1; "
@@ -311,3 +312,45 @@ def test_ten_seconds_without_fewer_entries(story):
 def test_a_log_in_which_no_release_shows_tells_nothing_of_progress():
     told = Story(carries=replace(IMPLICIT, releases_visible=False)).tell(OUT + "swapoff 0")
     assert passes(told, 200).codes() == []
+
+
+# --- D10: a walk over what a failed fork left ------------------------------------------------------------------------
+
+FAILED = "swapon 0; exec a; swapout a 1; init b; copy b 1 a; swapoff 0"
+B = 0x2000
+
+
+def test_a_walk_over_what_a_failed_fork_left(story):
+    told = story(FAILED)
+    told.step(e.UnuseMm(told.at(9), B, 0), e.MmForkFailed(told.at(), A, B, None))
+    assert visit(told, 1, 2, B).codes() == []
+    told.step(e.MmForkFailed(told.at(), A, B, -4), e.UnuseMm(told.at(9), B, 0))
+    assert told.codes() == ["D10"]
+
+
+def test_taking_hold_of_it_counts_only_where_walks_show_by_nothing_else(story):
+    told = story(FAILED)
+    told.step(e.MmForkFailed(told.at(), A, B, -12))
+    assert [(v.code, v.certainty) for v in visit(told, 1, 2, B).violations()] == [("D10", "likely")]
+    told = Story(carries=replace(EXPLICIT, walks_visible=True)).tell(FAILED)
+    told.step(e.MmForkFailed(told.at(), A, B, -12))
+    assert visit(told, 1, 2, B).codes() == []
+
+
+@pytest.mark.parametrize(
+    ("header", "probes", "checked"),
+    [
+        ("6.1.180", "", False),
+        ("6.12.19-amd64", "", True),
+        ("7.1.5", "", False),
+        (None, "", True),
+        (None, "swap_free", False),
+        (None, "swap_free_nr", True),
+        (None, "swap_free_nr folio_dup_swap", False),
+    ],
+)
+def test_which_kernels_copy_the_tree_of_areas_at_once(header, probes, checked):
+    at = At(1, 0, 1, 0, 1, b"")
+    records = [Record(at, name, b"(f+0x0/0x1) entry=0x1") for name in probes.split()]
+    found = survey(records, {"release": header} if header else {})
+    assert (MT_DUP in found.names) is checked

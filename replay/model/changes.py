@@ -204,6 +204,17 @@ class NoProgress(Change):
     killed: bool = False
 
 
+class HalfForkWalked(Change):
+    """swapoff walks `mm`, whose dup_mmap `failed` and whose exit_mmap is to come.
+
+    `visited`: no more is seen than that it took hold of it.
+    """
+
+    mm: Mm
+    failed: At
+    visited: bool
+
+
 class SwapoffEnded(Change):
     """swapoff returned. `left` are members that stayed though all observed inuse is 0; `held` entries of its area still held."""
 

@@ -49,6 +49,7 @@ class Mm:
         "exit_began",
         "exit_ended",
         "final_put",
+        "fork_failed",
         "generation",
         "holdings",
         "joined",
@@ -100,6 +101,7 @@ class Mm:
         self.zero_how = ""
         self.linked_at_zero: At | None = None
         self.final_put: At | None = None
+        self.fork_failed: At | None = None
         self.exit_began: At | None = None
         self.exit_ended: At | None = None
         self.used = False  # a task had it, or a fork filled it

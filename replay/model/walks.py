@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mmlist.replay import events as e
-from mmlist.replay.model.changes import WalkedDead
-from mmlist.replay.model.failures import Failures
+from mmlist.replay.model.changes import HalfForkWalked, WalkedDead
+from mmlist.replay.model.failures import Failures, errno
 from mmlist.replay.model.mm import Mm
 from mmlist.replay.record import At
 
@@ -23,6 +23,8 @@ class Walks(Failures):
         mm = self._alive_if_lost(self.mm_at(event.mm, event.at), event.at)
         zero = mm.zero
         super().on_mmlist_visit(event)
+        if not self.carries.walks_visible:
+            self._half_forked(mm, event.at, visited=True)
         if zero is not None or (event.users is not None and event.users <= 0):
             self.emit(WalkedDead(event.at, mm, "visit", zero, event.users))
         elif event.users == 1 and self.key(event.at) in self.swapoffs:
@@ -33,7 +35,18 @@ class Walks(Failures):
         mm = self._alive_if_lost(self.mm_at(event.mm, event.at), event.at)
         if mm.zero is not None:
             self.emit(WalkedDead(event.at, mm, "walk", mm.zero, mm.users if mm.zero is event.at else None))
+        self._half_forked(mm, event.at, visited=False)
         super().on_unuse_mm(event)
+
+    def on_mm_fork_failed(self, event: e.MmForkFailed) -> None:
+        """dup_mmap failed: what it leaves is no address space to walk."""
+        super().on_mm_fork_failed(event)
+        if errno(event.ret):
+            self.mm_at(event.child, event.at).fork_failed = event.at
+
+    def _half_forked(self, mm: Mm, at: At, *, visited: bool) -> None:
+        if mm.fork_failed is not None and mm.zero is None and mm.fork_failed.seq > self.loss_seq:
+            self.emit(HalfForkWalked(at, mm, mm.fork_failed, visited))
 
     def _alive_if_lost(self, mm: Mm, at: At) -> Mm:
         """The mm itself; where it died before a loss, the one that came to live at its address since."""
