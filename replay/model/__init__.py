@@ -2,7 +2,8 @@
 
 `State.step(event)` is the whole of it: it mutates the state and answers with what changed, as data (changes.py). It does
 no I/O and knows nothing of log lines but their place. The parts: core (what all share), holdings (swap entries),
-membership (who is listed), lives (births, counts, ends), fetched (what probes read), swapoffs, borrowing.
+membership (who is listed), lives (births, counts, ends), fetched (what probes read), swapoffs, drains, failures, walks and
+progress (what a swapoff must not do), borrowing.
 """
 
 from __future__ import annotations
