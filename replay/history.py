@@ -102,6 +102,7 @@ class History:
             shift=type_shift(found.profile, found.entry_max),
             grain=_grain(self.parser),
         )
+        self.state.second = 10**9 if self.parser.ts_unit == "ns" else None
         self.binder = Binder(
             found.names,
             init_mm=found.init_mm,
@@ -196,7 +197,7 @@ class History:
         self.survey.names = frozenset(
             name
             for name in self.survey.names
-            if name.removeprefix("explicit:") in self.names or name.startswith("fetched:")
+            if name.removeprefix("explicit:") in self.names or name.startswith(("fetched:", "kernel "))
         )
         if self.state.last_inuse is not None:
             self.survey.names |= {"fetched:inuse"}

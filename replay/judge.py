@@ -136,9 +136,24 @@ class Judge:
         if finding.spreads and cause is None and self._broken_ring is None:
             self._broken_ring = violation.id
         self._rows[key] = violation
+        if finding.claims is not None:
+            self._claim(violation, *finding.claims)
         self._latest.setdefault((invariant.code, mm, generation), violation.id)
         self._latest[invariant.code, -1, -1] = violation.id
         self._span(violation.id, finding)
+
+    def _claim(self, cause: Violation, first: At, last: At) -> None:
+        """Holders that a drain between two lines of a task left unlisted: only now is it known that the drain was wrong."""
+        for other in self.violations:
+            if (
+                other.code == "M1"
+                and other.follows_from is None
+                and any(
+                    step.site == "drain_mmlist" and step.at.pid == first.pid and first.seq <= step.at.seq <= last.seq
+                    for step in other.witness
+                )
+            ):
+                other.follows_from = cause.id
 
     def finish(self) -> None:
         """The log has ended. If it showed that releases go unseen in it, what rested on seeing them all is undecided."""

@@ -72,13 +72,17 @@ _SMALLEST, _LARGEST = 1024, 8192
 _BEFORE_7_0 = frozenset({"swap_duplicate", "swap_free", "swap_free_nr", "__swap_entry_free_ret"})
 """Functions that 7.0 renamed: folio_dup_swap, swap_dup_entry_direct, folio_put_swap, swap_put_entries_direct."""
 
+MT_DUP = "kernel with __mt_dup (6.8 to 6.19)"
+"""Among the names of a survey: what the log shows of its kernel does not speak against it."""
+
 _FETCHES = frozenset({"users", "count", "next", "prev", "head", "tail", "inuse0", "nr"})
 
 
 class Survey(msgspec.Struct):
     """What was found. Offsets in bytes.
 
-    `names`: events carried, `explicit:NAME` for those of layer A, `fetched:FIELD` for what probes fetched. `distrusted`:
+    `names`: events carried, `explicit:NAME` for those of layer A, `fetched:FIELD` for what probes fetched, `kernel ...` for
+    what it may be. `distrusted`:
     fields that cannot be what their name says, with the lines that show it, in words.
     """
 
@@ -215,6 +219,8 @@ def survey(
     found.names |= {f"fetched:{_plain(name)}" for name in votes.fetched - set(found.distrusted)}
     if found.mmlist_offset is None:
         found.names -= {"fetched:next"}
+    if _forks_by_mt_dup(found, votes):
+        found.names |= {MT_DUP}
     found.carries = _carries(votes, text_names)
     return found
 
@@ -275,12 +281,32 @@ def _carries(votes: _Votes, text_names: frozenset[str]) -> Carries:
         swapoffs_visible={"swapoff", "swapoff_ret"} <= names | text_names,
         allocs_visible="swap_alloc" in explicit,
         usage_visible=has("__swap_entry_free_ret"),
+        walks_visible=has("unuse_pte_range", "unuse_mm"),
         exit_visible=has("exit_mmap"),
         exit_ret="exit_mmap_ret" in names,
         births=has("mm_init", "mm_init_ret"),
         frees=has("mm_free", "__mmdrop"),
         gets_explicit="mmput" in explicit and ("mmget" in explicit or not votes.threads),
     )
+
+
+def _forks_by_mt_dup(found: Survey, votes: _Votes) -> bool:
+    """Whether the kernel may copy the tree of areas at once, and mark where it stopped (6.8 to 6.19).
+
+    Told by the release, else by the names of swap's functions, which changed with 6.9 and 7.0; else anything may be.
+    """
+    version = _version(found.release)
+    if version is not None:
+        return (6, 8) <= version < (7, 0)
+    if votes.probes & {"folio_dup_swap", "folio_put_swap", "swap_dup_entry_direct", "swap_put_entries_direct"}:
+        return False
+    return not votes.probes or bool(votes.probes & {"swap_free_nr", "free_swap_and_cache_nr"})
+
+
+def _version(release: str | None) -> tuple[int, ...] | None:
+    """The numbers that a kernel release begins with, None if it begins with none."""
+    match = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", release or "")
+    return tuple(int(part or 0) for part in match.groups()) if match else None
 
 
 def _from_header(found: Survey, header: dict[str, object]) -> None:
@@ -307,8 +333,7 @@ def _decide_profile(found: Survey, votes: _Votes, given: str) -> None:
 
 
 def _profile_of(found: Survey, votes: _Votes) -> tuple[str, str]:
-    if found.release is not None and (match := re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", found.release)):
-        version = tuple(int(part or 0) for part in match.groups())
+    if (version := _version(found.release)) is not None:
         name = "2.6.9" if version < (2, 6, 10) else "2.6.10" if version < (2, 6, 27) else "modern"
         return name, f"the capture header names release {found.release}"
     if votes.nr:

@@ -18,8 +18,14 @@ PUBLIC = {
     "C3": ("second-final-put", "E"),
     "C4": ("freed-with-users", "E"),
     "D1": ("drained-with-swap-in-use", "E"),
+    "D2": ("drained-out-of-place", "E"),
     "D3": ("member-survived-drain", "W"),
+    "D4": ("joined-during-drain", "E"),
     "D5": ("swapoff-left-entries", "E"),
+    "D6": ("swapoff-no-progress", "W"),
+    "D10": ("half-forked-mm-walked", "W"),
+    "D8": ("failed-swapoff-left-traces", "E"),
+    "D9": ("dead-mm-walked", "E"),
     "M1": ("unlisted-swap-holder", "E"),
     "M2": ("double-join", "E"),
     "M3": ("join-before-duplicate", "E"),
@@ -93,7 +99,7 @@ def test_2_6_10_swapoff_may_raise_a_dying_mm_and_put_it_back_at_once(story):
     told.step(e.Mmget(told.at(9), 0x1000, 0), e.Mmput(told.at(9), 0x1000, 1))
     assert told.codes() == []
     told.step(e.Mmget(told.at(9), 0x1000, 0), e.UnuseMm(told.at(9), 0x1000, 0))
-    assert told.codes() == ["C2"]
+    assert told.codes() == ["C2", "D9"]
 
 
 def test_modern_swapoff_may_not(story):
@@ -128,7 +134,10 @@ def test_a_drain_that_poisons_leaves_its_members_unlisted_for_good(story):
     told = story("swapon 0; exec a; swapout a 1; clear a 1; swapoff 0; drain -1; del a drain")
     told.step(e.Fetched(told.at(9), 0x1000, None, None, 0xDEAD000000000100, 0xDEAD000000000122, "mmlist_del"))
     told.tell("off 0; swapon 0; alloc 2; dup 2; assign a 2")
-    assert told.codes() == ["M1"]
+    assert [(v.code, v.certainty, v.follows_from) for v in told.violations()] == [
+        ("D2", "likely", None),
+        ("M1", "proven", 1),
+    ]
 
 
 def test_a_task_that_has_duplicated_may_be_about_to_join(story):

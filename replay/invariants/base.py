@@ -19,6 +19,9 @@ SWAP_ONLY = ("2.6.10", "modern")
 class Finding(msgspec.Struct):
     """One contradiction. `witness` are the lines that together contradict, in order, the last being where it was seen.
 
+    `claims`: the lines from one to the other of a drain that this finding is about: what came of it, and was found before this
+    could be, follows from it.
+
     `absence`: it relies on a step not having come since `since` (None: since the log began); `explicit`: that step would
     be an event of its own in this log. `order` are pairs of lines whose order the claim needs. `follows` are the
     violations, as (code, mm) in order of preference, that would have caused this one. `cap` bounds the certainty.
@@ -37,6 +40,7 @@ class Finding(msgspec.Struct):
     follows: list[tuple[str, Mm | None]] = msgspec.field(default_factory=list)
     cap: str = "proven"
     rests_on_releases: bool = False  # it holds only if every release of an entry was seen
+    claims: tuple[At, At] | None = None
     episode: int | None = None  # findings of one code and mm with the same number are one violation
     spreads: bool = False  # the list's links are no guide from here on: what rests on them follows from it
 

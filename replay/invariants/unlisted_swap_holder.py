@@ -68,8 +68,8 @@ def check(change: Unlisted, state: State) -> Iterator[Finding]:
         since=hold.at if change.why == "seen" else (mm.left or mm.born),
         explicit=not change.inferred and hold.observed and state.carries.joins_explicit,
         order=[(hold.at, change.at)],
-        follows=[("M8", mm), ("M5", mm), ("M11", mm), ("M2", mm), ("M3", mm), ("M9", mm)]
-        + ([("D1", None)] if drained else []),
+        follows=[(code, mm) for code in ("M8", "M5", "M11", "M2", "M3", "M9", "D4", "D2")]
+        + ([("D1", None), ("D2", None)] if drained else []),
         rests_on_releases=not hold.observed,
         episode=(mm.left or mm.born or hold.at).seq,
     )

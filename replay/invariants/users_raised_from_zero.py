@@ -49,7 +49,7 @@ def check(change: Got, state: State) -> Iterator[Finding]:
         since=zero,
         explicit=change.how != "fetched" and state.carries.births,
         order=[(zero, change.at)],
-        follows=[("C1", mm)],
+        follows=[("C1", mm), ("D9", mm)],
         episode=zero.seq,
     )
 

@@ -2,7 +2,8 @@
 
 `State.step(event)` is the whole of it: it mutates the state and answers with what changed, as data (changes.py). It does
 no I/O and knows nothing of log lines but their place. The parts: core (what all share), holdings (swap entries),
-membership (who is listed), lives (births, counts, ends), fetched (what probes read), swapoffs, borrowing.
+membership (who is listed), lives (births, counts, ends), fetched (what probes read), swapoffs, drains, failures, walks and
+progress (what a swapoff must not do), borrowing.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from typing import Any
 
 from mmlist.replay import events as e
 from mmlist.replay.model.borrowing import Borrowing
-from mmlist.replay.model.changes import Change, Got, JoinedEarly, Unlisted
+from mmlist.replay.model.changes import Change, DrainMisplaced, Got, JoinedEarly, Unlisted
 from mmlist.replay.model.core import INIT_MM, Carries
 from mmlist.replay.model.fetched import Deferred
 from mmlist.replay.model.mm import MEMBER, Mm
 from mmlist.replay.model.profile import PROFILES, Profile, type_shift
+from mmlist.replay.model.swap import SwapoffCall
 from mmlist.replay.record import At
 
 
@@ -42,6 +44,15 @@ class State(Borrowing):
         self.deferred: dict[int | None, list[Deferred]] = {}
         self.swapons: dict[int, e.Swapon] = {}
         self.last_inuse: tuple[At, tuple[int, ...]] | None = None
+        self.outside: dict[int, At] = {}
+        self.told_outside: dict[int, At] = {}
+        self.stray: dict[int, DrainMisplaced] = {}
+        self.swap_list_locked: dict[int, At] = {}
+        self.swap_list_lock_seen = False
+        self.drain_began: At | None = None
+        self.held_alone: dict[tuple[int, Mm], At] = {}
+        self.failed_paths: dict[str, tuple[SwapoffCall, At]] = {}
+        self.failed_swapoff: tuple[SwapoffCall, At] | None = None
         self.borrowed: dict[int, tuple[int, At]] = {}
         self.flags: dict[int, tuple[int, At]] = {}
         self._handlers = self._bind_handlers()
@@ -62,6 +73,10 @@ class State(Borrowing):
             self.not_transient(event)
         if self.nr_odd is not None:
             self.nr_settled(event.at)
+        if self.swapoffs:
+            self.progressed(event)
+        if self.stray:
+            self.not_in_swapoff(event)
         handler = self._handlers.get(type(event))
         if handler is not None:
             handler(event)
@@ -76,6 +91,10 @@ class State(Borrowing):
             self.joined_early(key)
         for got in self.transients.values():
             self.emit(got)
+        for drain in self.stray.values():
+            if drain.decided:
+                self.emit(drain)
+        self.unfinished()
         if at is not None:
             for change, _ in list(self.suspects.values()):
                 if change.mm.listed != MEMBER and not change.mm.dying:
@@ -105,6 +124,12 @@ class State(Borrowing):
         self.early_joins.clear()
         self.transients.clear()
         self.nr = self.nr_odd = None
+        self.stray.clear()
+        for call in self.swapoffs.values():
+            call.idle_since = None
+        self.held_alone.clear()
+        self.outside.clear()
+        self.swap_list_locked.clear()
         self.borrowed.clear()
         for area in self.areas.values():
             if area.used is False:

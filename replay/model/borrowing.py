@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from mmlist.replay import events as e
 from mmlist.replay.model.changes import MmHandedOut
-from mmlist.replay.model.swapoffs import Swapoffs
+from mmlist.replay.model.progress import Progress
 from mmlist.replay.record import At
 
 
-class Borrowing(Swapoffs):
+class Borrowing(Progress):
     """The steps on tasks: their flags, the mm they borrow."""
 
     borrowed: dict[int, tuple[int, At]]

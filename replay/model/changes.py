@@ -174,6 +174,78 @@ class Drained(Change):
     observed: bool
 
 
+class DrainMisplaced(Change):
+    """A drain where none belongs. `why`: outside (a swapoff), failed, early (the walk goes on), unlocked, poisoned.
+
+    `evidence` is the line that shows it to be so: the task outside of a swapoff, the failure, the walk going on, the
+    swapoff's begin (unlocked), the removal (poisoned). `mm` is the member that showed it, where it was one.
+    """
+
+    why: str
+    call: SwapoffCall | None
+    evidence: At | None
+    members: int
+    mm: Mm | None
+    decided: bool = True  # by drain_mmlist itself; else a removal says so
+
+
+class AreaLost(Change):
+    """The area at `path` is not in use, says `how` (swapoff, swapon), though all that ended it is a swapoff that `failed`."""
+
+    call: SwapoffCall
+    failed: At
+    path: str
+    how: str
+
+
+class WalkedDead(Change):
+    """swapoff took hold of (`how`: visit), or walks (walk), an mm that had no users: since `zero`, None where `users` says it."""
+
+    mm: Mm
+    how: str
+    zero: At | None
+    users: int | None
+
+
+class Holder(msgspec.Struct):
+    """Who holds `entries` entries of an area: `unlisted` if alive and off mmlist; `listed`, `dying` as of then."""
+
+    mm: Mm
+    entries: int
+    certain: bool
+    unlisted: bool
+    listed: str
+    dying: bool
+
+
+class NoProgress(Change):
+    """`passes` of a swapoff's walk from `idle` to `until` without fewer entries; `left` hold what is left, `pages` of it.
+
+    `resumed`: where it went on; `ended`: where it returned, `killed` by a signal.
+    """
+
+    call: SwapoffCall
+    idle: At
+    until: At
+    passes: int
+    left: list[Holder]
+    pages: int | None
+    resumed: At | None = None
+    ended: At | None = None
+    killed: bool = False
+
+
+class HalfForkWalked(Change):
+    """swapoff walks `mm`, whose dup_mmap `failed` and whose exit_mmap is to come.
+
+    `visited`: no more is seen than that it took hold of it.
+    """
+
+    mm: Mm
+    failed: At
+    visited: bool
+
+
 class SwapoffEnded(Change):
     """swapoff returned. `left` are members that stayed though all observed inuse is 0; `held` entries of its area still held."""
 

@@ -34,6 +34,7 @@ class Carries(msgspec.Struct, frozen=True):
     counts_visible: bool = False  # whatever changes an entry's count
     swapons_visible: bool = False  # swapon's return
     swapoffs_visible: bool = False  # swapoff, by whatever part of it
+    walks_visible: bool = False  # swapoff's walk over page tables, apart from its taking hold of an mm
     exit_visible: bool = False  # exit_mmap
     exit_ret: bool = False  # exit_mmap's return
     births: bool = False  # mm_init

@@ -164,7 +164,8 @@ class Holdings(Numbers, ABC):
         mm = self.mm_at(event.mm, event.at)
         entry = self.entry(event.entry)
         pending = self.pending_duplicates.get(self.key(event.at))
-        duplicated = pending is not None and pending.pop(event.entry, None) is not None
+        duplicate = pending.pop(event.entry, None) if pending is not None else None
+        duplicated = duplicate is not None
         if event.observed and self.early_joins:
             early = self.early_joins.get(self.key(event.at))
             if early is not None and early.mm is mm and event.why == "fork" and not duplicated:
@@ -178,7 +179,7 @@ class Holdings(Numbers, ABC):
             self.holders[mm.address, mm.generation] = mm
         hold = mm.holdings.get(event.entry)
         if hold is None:
-            hold = mm.holdings[event.entry] = Hold(0, begin.seq, begin, event.why, event.observed)
+            hold = mm.holdings[event.entry] = Hold(0, begin.seq, begin, event.why, event.observed, duplicate)
             if entry.holders is None:
                 entry.holders = {}
             entry.holders[mm.address, mm.generation] = None

@@ -17,13 +17,17 @@ REMOVED = "removed"  # by its last mmput: poisoned, for good
 
 
 class Hold(msgspec.Struct):
-    """An entry that ptes of an mm hold: how many, since which replay position, and the line that assigned it."""
+    """An entry that ptes of an mm hold: how many, since which replay position, and the line that assigned it.
+
+    `duplicated` is the line of the duplicate made for it by the same task, where that was seen apart.
+    """
 
     count: int
     since: int
     at: At
     why: str
     observed: bool
+    duplicated: At | None = None
 
 
 class Placed(msgspec.Struct):
@@ -47,12 +51,14 @@ class Mm:
         "born",
         "confirmed",
         "count",
+        "drain_began",
         "drained",
         "duplicated",
         "early",
         "exit_began",
         "exit_ended",
         "final_put",
+        "fork_failed",
         "generation",
         "half",
         "holdings",
@@ -101,6 +107,7 @@ class Mm:
         self.left: At | None = None
         self.left_why = ""
         self.drained: At | None = None
+        self.drain_began: At | None = None  # where the drain that took it off looked whether an area is in use
         self.users: int | None = None
         self.users_at: At | None = None
         self.count: int | None = None
@@ -108,6 +115,7 @@ class Mm:
         self.zero_how = ""
         self.linked_at_zero: At | None = None
         self.final_put: At | None = None
+        self.fork_failed: At | None = None
         self.exit_began: At | None = None
         self.exit_ended: At | None = None
         self.used = False  # a task had it, or a fork filled it

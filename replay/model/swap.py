@@ -10,6 +10,7 @@ from mmlist.replay.facts import SwapArea, Swapoff
 from mmlist.replay.record import At
 
 if TYPE_CHECKING:
+    from mmlist.replay.model.changes import NoProgress
     from mmlist.replay.model.mm import Mm
 
 
@@ -48,8 +49,9 @@ class SwapoffCall:
     """A swapoff that has begun. `walked` holds the mms it took hold of or walked, `inuse` the last fetch with its line."""
 
     __slots__ = (
-        "at", "drain", "fact", "inuse", "inuse_at", "inuse_begin", "inuse_by", "judged", "key", "maybe", "refused", "type",
-        "unuse_ret", "walked",
+        "at", "drain", "drained_at", "ended", "fact", "idle_passes", "idle_since", "inuse", "inuse_at", "inuse_begin",
+        "inuse_by", "judged", "key", "maybe", "members", "met", "misplaced", "refused", "stalled", "type", "unuse_at",
+        "unuse_ret", "walked", "walked_at",
     )  # fmt: skip
 
     def __init__(self, at: At, key: int, type_: int | None, fact: Swapoff) -> None:
@@ -65,6 +67,20 @@ class SwapoffCall:
         self.inuse_by = ""  # the probe that fetched it: drain_mmlist's is as fresh as can be
         self.judged = False  # its drain was judged by what was fetched at it
         self.unuse_ret: int | None = None
+        self.unuse_at: At | None = None
+        self.walked_at: At | None = None  # the last line of its walk
+        self.drained_at: At | None = None  # the first line that shows it draining
+        self.members = 0  # when it drained
+        self.idle_since: At | None = None  # the last line that left fewer entries, or the first of its walk
+        self.idle_passes = 0
+        self.met: set[int] = set()  # in this pass
+        self.stalled: NoProgress | None = None
+        self.ended: At | None = None  # where it returned, if it failed
         self.refused: At | None = None  # drain_mmlist said that an area is in use
         self.maybe: list[tuple[Mm, At, str]] = []  # members seen self-linked: drained, if no walk comes after
         self.walked: set[tuple[int, int]] = set()
+        self.misplaced: set[str] = set()  # how its drain is out of place, as told
+
+    def pages_left(self, inuse: tuple[int, ...] | None) -> int | None:
+        """inuse_pages of its area among those of all; None where they, or its type, are not known."""
+        return None if inuse is None or self.type is None or self.type >= len(inuse) else inuse[self.type]

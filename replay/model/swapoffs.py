@@ -89,7 +89,7 @@ class Swapoffs(Observed):
         """The walk begins."""
         call = self._running(event.at)
         self._typed(call, event.type)
-        self._walking(call, event.at)
+        self.walking(call, event.at)
 
     def on_try_to_unuse_ret(self, event: e.TryToUnuseRet) -> None:
         """The walk ended."""
@@ -102,7 +102,7 @@ class Swapoffs(Observed):
         call = self._running(event.at)
         self._typed(call, event.type)
         call.fact.passes += 1
-        self._walking(call, event.at)
+        self.walking(call, event.at)
 
     def on_unuse_mm(self, event: e.UnuseMm) -> None:
         """swapoff walks the page tables of the mm: what it held of that area may be gone from here."""
@@ -111,7 +111,7 @@ class Swapoffs(Observed):
             mm.released = event.at.seq
         call = self._running(event.at)
         self._typed(call, event.type)
-        self._walking(call, event.at)
+        self.walking(call, event.at)
         self._visit(call, mm, event.at, 1, observed=False)
 
     def on_mmlist_visit(self, event: e.MmlistVisit) -> None:
@@ -119,7 +119,7 @@ class Swapoffs(Observed):
         mm = self.mm_at(event.mm, event.at)
         call = self.swapoff_of(event.at)
         if call is not None:
-            self._walking(call, event.at)
+            self.walking(call, event.at)
             self._visit(call, mm, event.at, event.got, observed=True)
         if event.got and not event.counted:
             self.get(mm, event.at, None if event.users is None else event.users - 1, "visit")
@@ -133,7 +133,7 @@ class Swapoffs(Observed):
             visit = Visit(mm.address, mm.generation, at.line, at.ts, got, "observed" if observed else "inferred")
             call.fact.visits.append(visit)
 
-    def _walking(self, call: SwapoffCall, at: At) -> None:
+    def walking(self, call: SwapoffCall, at: At) -> None:
         """The walk goes on, so no drain has come yet: what looked drained was not."""
         maybe, call.maybe = call.maybe, []
         for mm, seen, name in maybe:
@@ -230,7 +230,7 @@ class Swapoffs(Observed):
             self._drain_due(call, event)
             call.maybe = []
         else:
-            self._walking(call, event.at)
+            self.walking(call, event.at)
         del self.swapoffs[key]
         held = self._held(call) if event.ret == 0 else []
         survivors = self._survivors(call, event) if event.ret == 0 else []

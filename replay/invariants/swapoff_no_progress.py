@@ -1,0 +1,103 @@
+"""swapoff goes over the list again and again, and the entries do not get fewer.
+
+What it says
+    Every few passes of swapoff leave fewer entries of its area. Where they do not, it says who holds what is left: stuck (the
+    holder is not on mmlist, so no pass finds it), blocked (something else keeps it), slow (it went on in the end), or
+    killed (a signal ended it).
+
+Why the kernel needs it
+    try_to_unuse has no limit: a swapoff whose entries nobody gives back takes a CPU for ever.
+
+Kernel reference
+    mm/swapfile.c: try_to_unuse, shmem_unuse (the first call of a pass), unuse_mm.
+
+Limits
+    Suspicious, not wrong: 3 passes where an mm that is certainly off the list holds an entry, 8 where a live one that every
+    pass meets does, 100 otherwise, or 10 seconds. Passes are told by shmem_unuse or by visits; progress by any entry of
+    the area that is let go, by anybody, or by inuse_pages. Legal causes: an exit_mmap that takes its time, shmem's
+    writeback, mms that the OOM killer left unstable, slots of hibernation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmlist.replay.invariants.base import ALL, Finding, Invariant, listed, name, needs, witness
+from mmlist.replay.model import State
+from mmlist.replay.model.changes import Holder, NoProgress
+
+_SHOWN = 3
+_SHOULD = "every pass finds the holders on mmlist, and takes their entries (mm/swapfile.c: try_to_unuse, unuse_mm)"
+
+
+def check(change: NoProgress, state: State) -> Iterator[Finding]:
+    """A swapoff that did not get on."""
+    call = change.call
+    unlisted = [one for one in change.left if one.unlisted]
+    lines = [witness(call.at, "swapoff begins here", "swapoff")]
+    if change.idle is not call.at:
+        lines.append(witness(change.idle, "no fewer entries from here on", "try_to_unuse"))
+    lines.append(witness(change.until, "no fewer entries until here", "try_to_unuse", _who(change), _SHOULD))
+    if change.resumed is not None and change.resumed is not change.ended:
+        lines.append(witness(change.resumed, "goes on here", "swap_free"))
+    if change.ended is not None:
+        lines.append(witness(change.ended, "interrupted here" if change.killed else "returned here", "swapoff"))
+    yield Finding(
+        change.at,
+        f"swapoff is {_kind(change)}: {_measure(change, state)} without fewer entries; {_who(change)}",
+        lines,
+        type=call.type,
+        since=change.idle,
+        explicit=state.carries.unuse_clears and state.carries.clears_explicit,
+        follows=[(code, one.mm) for one in (unlisted or change.left) for code in ("D4", "M1", "M8")],
+        episode=call.at.seq,
+    )
+
+
+def _kind(change: NoProgress) -> str:
+    if any(one.unlisted for one in change.left):
+        return "stuck, and was killed" if change.killed else "stuck"
+    if change.killed:
+        return "killed"
+    return "slow" if change.resumed is not None or change.ended is not None else "blocked"
+
+
+def _measure(change: NoProgress, state: State) -> str:
+    passes = f"{change.passes} passes" if change.passes else ""
+    if state.second and change.until.ts is not None and change.idle.ts is not None:
+        seconds = (change.until.ts - change.idle.ts) / state.second
+        return f"{passes}, {seconds:.3g} s" if passes else f"{seconds:.3g} s"
+    return passes
+
+
+def _who(change: NoProgress) -> str:
+    if not change.left:
+        pages = f"{change.pages} pages are left" if change.pages else "what is left"
+        return (
+            f"{pages}, of holders that the log does not name" if change.pages else "who holds what is left is not known"
+        )
+    first = sorted(change.left, key=lambda one: not one.unlisted)[:_SHOWN]
+    rest = len(change.left) - len(first)
+    return ", ".join(map(_holder, first)) + (f" and {rest} more" if rest else "")
+
+
+def _holder(one: Holder) -> str:
+    entries = f"{one.entries} entries" if one.entries > 1 else "an entry"
+    how = "holds" if one.certain else "may hold"
+    state = "is in its exit_mmap" if one.dying else listed(one.mm, one.listed).removeprefix(name(one.mm)).strip()
+    return f"{name(one.mm)} {how} {entries} ({state})"
+
+
+INVARIANT = Invariant(
+    "D6",
+    "swapoff-no-progress",
+    "W",
+    "passes of swapoff, or time, without fewer entries",
+    ALL,
+    needs(
+        "shmem_unuse mmlist_visit unuse_pte_range unuse_mm try_to_unuse",
+        "swap_assign swap_clear swap_free swap_free_nr __swap_entry_free_ret swap_put_entries_direct folio_put_swap",
+    ),
+    (NoProgress,),
+    check,
+)
