@@ -168,7 +168,7 @@ class Drains(Swapoffs):
             failed[0].fact.drained = 1
         super().not_listed(mm, at, name)
 
-    def _poison(self, mm: Mm, at: At, name: str, final: bool) -> bool:
+    def _poison(self, mm: Mm, next_: int, prev: int | None, at: At, name: str, final: bool) -> bool:
         """`next` is LIST_POISON1: a drain makes a node point at itself, so that the mm can join again."""
         if mm.listed == OFF and mm.left is not None and mm.left_why == "drain" and not mm.dying:
             here = mm.left is at
@@ -176,7 +176,7 @@ class Drains(Swapoffs):
                 return False
             if here or (self.carries.exit_visible and self.list_known(mm) and not self._later(mm.left, at)):
                 self.emit(DrainMisplaced(at, "poisoned", None, mm.left, len(self.members), mm))
-        return super()._poison(mm, at, name, final)
+        return super()._poison(mm, next_, prev, at, name, final)
 
     # --- the lock ----------------------------------------------------------------------------------------------------
 
