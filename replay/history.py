@@ -143,6 +143,8 @@ class History:
             found.names |= names
             if names & {"swapoff", "swapoff_ret"}:
                 found.names |= {"fetched:inuse"}
+        if found.carries.locks:
+            found.names |= {"lock:mmlist_lock"}
         return found, parser
 
     def _look(self, limit: int | None, names: frozenset[str]) -> tuple[Survey, Parser, bool]:
@@ -200,6 +202,8 @@ class History:
         )
         if self.state.last_inuse is not None:
             self.survey.names |= {"fetched:inuse"}
+        if self.state.mmlist_lock_seen:
+            self.survey.names |= {"lock:mmlist_lock"}
         self.checked = [self._status(invariant) for invariant in self.invariants]
         checked = {status.code for status in self.checked if status.status == "checked"}
         self.judge.violations = [violation for violation in self.judge.violations if violation.code in checked]

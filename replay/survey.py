@@ -265,6 +265,7 @@ def _carries(votes: _Votes, text_names: frozenset[str]) -> Carries:
         exit_ret="exit_mmap_ret" in names,
         births=has("mm_init", "mm_init_ret"),
         frees=has("mm_free", "__mmdrop"),
+        locks={"lock_acquire", "lock_release"} <= names | text_names,
         gets_explicit="mmput" in explicit and ("mmget" in explicit or not votes.threads),
     )
 

@@ -2,7 +2,7 @@
 
 `State.step(event)` is the whole of it: it mutates the state and answers with what changed, as data (changes.py). It does
 no I/O and knows nothing of log lines but their place. The parts: core (what all share), holdings (swap entries),
-membership (who is listed), lives (births, counts, ends), fetched (what probes read), swapoffs, borrowing.
+membership (who is listed), lives (births, counts, ends), fetched (what probes read), swapoffs, borrowing, locks.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from collections.abc import Callable
 from typing import Any
 
 from mmlist.replay import events as e
-from mmlist.replay.model.borrowing import Borrowing
 from mmlist.replay.model.changes import Change, Got, JoinedEarly, Unlisted
 from mmlist.replay.model.core import INIT_MM, Carries
 from mmlist.replay.model.fetched import Deferred
+from mmlist.replay.model.locks import Locks
 from mmlist.replay.model.mm import MEMBER, Mm
 from mmlist.replay.model.profile import PROFILES, Profile, type_shift
 from mmlist.replay.record import At
 
 
-class State(Borrowing):
+class State(Locks):
     """The whole state of one replay. Nothing but `step` mutates it."""
 
     def __init__(
@@ -44,6 +44,8 @@ class State(Borrowing):
         self.last_inuse: tuple[At, tuple[int, ...]] | None = None
         self.borrowed: dict[int, tuple[int, At]] = {}
         self.flags: dict[int, tuple[int, At]] = {}
+        self.inside: set[str] = set()
+        self.forget_locks()
         self._handlers = self._bind_handlers()
 
     def _bind_handlers(self) -> dict[type[e.Event], Callable[[Any], None]]:
@@ -58,6 +60,8 @@ class State(Borrowing):
         self.changes = []
         if self.deferred:
             self.look_again(event.at)
+        if self.carries.locks:
+            self.watch(event)
         if self.transients:
             self.not_transient(event)
         handler = self._handlers.get(type(event))
@@ -102,6 +106,7 @@ class State(Borrowing):
         self.early_joins.clear()
         self.transients.clear()
         self.borrowed.clear()
+        self.forget_locks()
         for area in self.areas.values():
             if area.used is False:
                 area.used = area.closed = None

@@ -171,6 +171,38 @@ class MmHandedOut(Change):
     how: str
 
 
+class Unlocked(Change):
+    """A join, removal or drain (`what`) by a task that does not hold mmlist_lock.
+
+    `known`: a release of it, which shows that nobody else's hold was missed. `seen`: where the node was seen as it was
+    before, if the change itself is not an event. `after`: the task's own release of it, if that is right before.
+    """
+
+    mm: Mm
+    what: str
+    key: int
+    known: At | None
+    seen: At | None
+    after: At | None
+
+
+class LockNested(Change):
+    """The lock `inner` is taken inside `outer`, held since `held`, where it must not be; `same`: it is that very lock."""
+
+    outer: str
+    held: At
+    inner: str
+    same: bool
+
+
+class SleptUnder(Change):
+    """`what` (mmput, unuse_mm, unuse_pte), which may sleep, by a task that holds mmlist_lock since `held`."""
+
+    mm: Mm
+    what: str
+    held: At
+
+
 class Saw(Change):
     """The list, or the loss of events, told something: for the record of events that matter."""
 
