@@ -181,17 +181,17 @@ class History:
         return code not in self.options.ignore and (not self.options.select or code in self.options.select)
 
     def _status(self, invariant: Invariant) -> f.Checked:
-        code = invariant.code
+        code, severity = invariant.code, invariant.severity_in(self.survey.profile.name)
         if not self._wanted(code):
-            return f.Checked(code, invariant.slug, invariant.severity, "ignored", "by --select or --ignore")
+            return f.Checked(code, invariant.slug, severity, "ignored", "by --select or --ignore")
         if self.survey.profile.name not in invariant.profiles:
             reason = f"not judged under profile {self.survey.profile.name}"
-            return f.Checked(code, invariant.slug, invariant.severity, "not checked", reason)
+            return f.Checked(code, invariant.slug, severity, "not checked", reason)
         for any_of in invariant.needs:
             if self.survey.names.isdisjoint(any_of):
                 reason = "the log has none of " + ", ".join(sorted(any_of))
-                return f.Checked(code, invariant.slug, invariant.severity, "not checked", reason)
-        return f.Checked(code, invariant.slug, invariant.severity, "checked")
+                return f.Checked(code, invariant.slug, severity, "not checked", reason)
+        return f.Checked(code, invariant.slug, severity, "checked")
 
     def _not_carried(self) -> None:
         """The log has ended: what it was only thought to carry, from its text, it does not."""

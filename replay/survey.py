@@ -208,7 +208,7 @@ def survey(
     found.names |= {f"fetched:{_plain(name)}" for name in votes.fetched - set(found.distrusted)}
     if found.mmlist_offset is None:
         found.names -= {"fetched:next"}
-    found.carries = _carries(votes, text_names)
+    found.carries = _carries(votes, text_names, found_26=found.aio_names)
     return found
 
 
@@ -223,7 +223,7 @@ def _plain(name: str) -> str:
     return "inuse" if name == "inuse0" else name
 
 
-def _carries(votes: _Votes, text_names: frozenset[str]) -> Carries:
+def _carries(votes: _Votes, text_names: frozenset[str], *, found_26: bool) -> Carries:
     names, explicit = frozenset(votes.names), votes.explicit
 
     def has(*any_of: str) -> bool:
@@ -265,6 +265,9 @@ def _carries(votes: _Votes, text_names: frozenset[str]) -> Carries:
         exit_ret="exit_mmap_ret" in names,
         births=has("mm_init", "mm_init_ret"),
         frees=has("mm_free", "__mmdrop"),
+        unborrows=has("kthread_unuse_mm")
+        or (found_26 and has("unuse_mm"))
+        or (pure and not explicit.isdisjoint(("kthread_use_mm", "use_mm"))),
         locks={"lock_acquire", "lock_release"} <= names | text_names,
         gets_explicit="mmput" in explicit and ("mmget" in explicit or not votes.threads),
     )

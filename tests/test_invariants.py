@@ -12,7 +12,9 @@ from mmlist.replay.invariants import collect
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 HEADINGS = ("What it says", "Why the kernel needs it", "Kernel reference", "Limits")
 PUBLIC = {
+    "B1": ("borrow-flag-mismatch", "E"),
     "B2": ("borrowed-mm-handed-out", "E"),
+    "B3": ("borrow-overlaps-exit", "W"),
     "C1": ("users-underflow", "E"),
     "C2": ("users-raised-from-zero", "E"),
     "C3": ("second-final-put", "E"),

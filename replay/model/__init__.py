@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mmlist.replay import events as e
+from mmlist.replay.model.borrowing import Phase
 from mmlist.replay.model.changes import Change, Got, JoinedEarly, Unlisted
 from mmlist.replay.model.core import INIT_MM, Carries
 from mmlist.replay.model.fetched import Deferred
@@ -44,6 +45,8 @@ class State(Locks):
         self.last_inuse: tuple[At, tuple[int, ...]] | None = None
         self.borrowed: dict[int, tuple[int, At]] = {}
         self.flags: dict[int, tuple[int, At]] = {}
+        self.phases: dict[int, Phase] = {}
+        self.unsettled: set[int] = set()
         self.inside: set[str] = set()
         self.forget_locks()
         self._handlers = self._bind_handlers()
@@ -62,6 +65,8 @@ class State(Locks):
             self.look_again(event.at)
         if self.carries.locks:
             self.watch(event)
+        if self.unsettled:
+            self.settle(event)
         if self.transients:
             self.not_transient(event)
         handler = self._handlers.get(type(event))
@@ -106,6 +111,8 @@ class State(Locks):
         self.early_joins.clear()
         self.transients.clear()
         self.borrowed.clear()
+        self.phases.clear()
+        self.unsettled.clear()
         self.forget_locks()
         for area in self.areas.values():
             if area.used is False:

@@ -171,6 +171,25 @@ class MmHandedOut(Change):
     how: str
 
 
+class Borrowed(Change):
+    """A kernel thread has borrowed `mm` (kthread_use_mm; use_mm)."""
+
+    mm: Mm
+
+
+class FlagMismatch(Change):
+    """PF_BORROWED_MM of task `pid` was not as it should be since it has borrowed `mm` (`borrows`), or given it back, at `since`.
+
+    `flags`: the line that told its flags last.
+    """
+
+    pid: int
+    mm: Mm
+    borrows: bool
+    since: At
+    flags: At
+
+
 class Unlocked(Change):
     """A join, removal or drain (`what`) by a task that does not hold mmlist_lock.
 
