@@ -19,6 +19,7 @@ PUBLIC = {
     "C2": ("users-raised-from-zero", "E"),
     "C3": ("second-final-put", "E"),
     "C4": ("freed-with-users", "E"),
+    "C5": ("count-underflow", "E"),
     "D1": ("drained-with-swap-in-use", "E"),
     "D3": ("member-survived-drain", "W"),
     "D5": ("swapoff-left-entries", "E"),

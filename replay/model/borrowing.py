@@ -41,6 +41,7 @@ class Borrowing(Swapoffs):
         """kthread_use_mm (2.6: use_mm): the task has the mm without raising mm_users."""
         mm = self.mm_at(event.mm, event.at)
         mm.used = True
+        mm.count = None  # use_mm takes one mm_count, by an event of its own or not
         if event.at.pid is not None:
             self.borrowed[event.at.pid] = (event.mm, event.at)
             self._phase(event.at.pid, mm, event.at, borrows=True)

@@ -38,6 +38,22 @@ class Put(Change):
     fetched: bool
 
 
+class Dropped(Change):
+    """One reference to the struct less. `before` is mm_count before it; `shown` by the line itself, else it was counted."""
+
+    mm: Mm
+    before: int | None
+    shown: bool
+
+
+class CountSeen(Change):
+    """The probe `name`, where somebody surely holds `mm`, fetched an mm_count that nobody can hold."""
+
+    mm: Mm
+    count: int
+    name: str
+
+
 class Zero(Change):
     """mm_users reached 0 (`how`: counted, __mmput, exit_mmap, fetched). `again`: where it had done so before."""
 

@@ -38,6 +38,7 @@ class Mm:
         "born",
         "confirmed",
         "count",
+        "count_seen",
         "drained",
         "duplicated",
         "early",
@@ -90,6 +91,7 @@ class Mm:
         self.users: int | None = None
         self.users_at: At | None = None
         self.count: int | None = None
+        self.count_seen: At | None = None  # the last line that fetched mm_count
         self.zero: At | None = None
         self.zero_how = ""
         self.linked_at_zero: At | None = None
