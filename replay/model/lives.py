@@ -14,7 +14,7 @@ class Lives(Memberships):
 
     transients: dict[int, Got]
     flags: dict[int, tuple[int, At]]
-    final_drop: At | None = None  # a drop of the last mm_count that was an event: this log shows that of __mmput, too
+    final_drop: At | None = None  # the last drop of a dying mm was an event: this log shows that of __mmput
     grabs_invisible = False
 
     def on_mm_init(self, event: e.MmInit) -> None:
@@ -204,7 +204,7 @@ class Lives(Memberships):
         mm = self.mm_at(event.mm, event.at)
         before = self._before(mm, event.count)
         self.emit(Dropped(event.at, mm, before, event.count is not None))
-        if before == 1:
+        if before == 1 and mm.dying:
             self.final_drop = event.at
         mm.count = None if before is None else before - 1
 
