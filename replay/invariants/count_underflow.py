@@ -17,8 +17,8 @@ Limits
     all (CONFIG_MMU_LAZY_TLB_REFCOUNT=n). Drops are counted against grabs only where both are events of the log, no shown
     count was above the counted one, and the mm was born in the log and never borrowed; otherwise a shown count of the drop
     itself is needed, a fetched one at a probe whose task holds the mm (below 1), or at __mmdrop (above 0). Whether the drop
-    of all users together is an event shows by a drop to 0 after the last mmput; if none was shown, one reference is left at the free of any mm.
-    An mm that no task ever had is freed without it. A field that is not what mm_count can be is not trusted.
+    of all users together is an event shows by a drop to 0 after a last mmput; if none was shown, one reference is left at the
+    free of any mm. An mm that no task ever had is freed without it. A field that is not what mm_count can be is not trusted.
 """
 
 from __future__ import annotations

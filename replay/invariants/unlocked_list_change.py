@@ -17,6 +17,7 @@ Limits
     that no acquire explains says that it held it, another's that it did not. Without any release nothing is said. A hook may
     stand behind the unlock: a change right behind its task's release counts only where the log shows a change of its kind
     (join, removal, drain) inside the lock. A successful trylock counts as the lock.
+    Lock events that a filter shows of some tasks only make the others' changes look unlocked: filter by the lock's name.
 
     Without events of the list, a node that two probes fetched, once linked and once not, was changed between them: that is
     held against the kernel only if nobody held mmlist_lock, nor took it, from the first fetch to the end of the second
