@@ -152,3 +152,14 @@ def test_mmput_async_does_not_sleep():
 )
 def test_a_lock_has_the_name_that_its_code_has_for_it(printed, name):
     assert plain(printed) == name
+
+
+def test_what_was_lost_may_have_been_the_release_right_before():
+    assert told(KNOWN + "lost; link a; lock 2 mmlist_lock; unlock 2 mmlist_lock") == []
+    assert told(KNOWN + "lost; alloc 2; link a; lock 2 mmlist_lock; unlock 2 mmlist_lock") == ["L1"]
+
+
+def test_what_was_lost_may_have_cleared_the_flag_or_freed_the_mm():
+    history = "exec a; use a; flags 2008040; goes_on; lost; unuse a; flags 2008040; use a; goes_on"
+    assert Locked("2.6.10").tell(history).codes() == []
+    assert Locked("2.6.10").tell("exec a; put a; exit a; lost; use a").codes() == []

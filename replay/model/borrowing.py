@@ -40,6 +40,8 @@ class Borrowing(Swapoffs):
     def on_kthread_use_mm(self, event: e.KthreadUseMm) -> None:
         """kthread_use_mm (2.6: use_mm): the task has the mm without raising mm_users."""
         mm = self.mm_at(event.mm, event.at)
+        if mm.exit_began is not None and mm.exit_began.seq <= self.loss_seq:
+            mm = self.renew(mm, event.at)
         mm.used = True
         mm.count = None  # use_mm takes one mm_count, by an event of its own or not
         if event.at.pid is not None:
@@ -73,7 +75,7 @@ class Borrowing(Swapoffs):
         before = self.phases.get(pid)
         if before is not None and before.borrows != borrows:
             self._mismatch(pid, before, at)
-        self.phases[pid] = Phase(borrows, mm, at, self._flagged(pid) == borrows)
+        self.phases[pid] = Phase(borrows, mm, at, self._flagged(pid) in (None, borrows))
         self.unsettled.add(pid)
 
     def _flagged(self, pid: int) -> bool | None:

@@ -210,7 +210,7 @@ class Unlocked(Change):
     """A join, removal or drain (`what`) by a task that does not hold mmlist_lock.
 
     `known`: a release of it, which shows that nobody else's hold was missed. `seen`: where the node was seen as it was
-    before, if the change itself is not an event. `after`: the task's own release of it, if that is right before.
+    before, if the change itself is not an event. `after`: the task's own release of it, if that is, or may be, right before.
     """
 
     mm: Mm

@@ -88,6 +88,8 @@ class Locks(Borrowing):
     nodes: dict[int, tuple[Mm, bool, At]]
     let_go: dict[int, At]
     inside: set[str]
+    awake: set[int]
+    """Tasks with a line since the log began, or since something was lost."""
     lock_known: At | None = None  # the last release of mmlist_lock since something was lost: who holds it is known
     lock_last: At | None = None  # the last line about mmlist_lock
     mmlist_lock_seen = False
@@ -95,6 +97,7 @@ class Locks(Borrowing):
     def forget_locks(self) -> None:
         """Who holds what is not known: the log begins, or lines were lost."""
         self.held, self.unlocked, self.jumps, self.nodes, self.let_go = {}, [], [], {}, {}
+        self.awake = set()
         self.lock_known = self.lock_last = None
 
     def watch(self, event: e.Event) -> None:
@@ -107,6 +110,7 @@ class Locks(Borrowing):
         watcher = _WATCHERS.get(type(event))
         if watcher is not None:
             watcher(self, event, key)
+        self.awake.add(key)
 
     def holds(self, key: int, name: str = MMLIST_LOCK) -> Held | None:
         """The lock `name` as the task `key` holds it; None if it is not known to."""
@@ -188,7 +192,7 @@ class Locks(Borrowing):
                 self.inside.add(what)
                 self._tell()
             return
-        after = self.let_go.get(key)
+        after = self.let_go.get(key) if key in self.awake else event.at  # its release may be in what was lost
         mm = self.mm_at(event.mm, event.at)
         self.unlocked.append(Unlocked(event.at, mm, what, key, self.lock_known, None, after))
         self._tell()
