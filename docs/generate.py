@@ -78,7 +78,7 @@ def invariant_page(one: Invariant) -> str:
     """The docstring of an invariant, its headings as headings."""
     title, *rest = one.doc.strip().splitlines()
     lines = [f"# {one.code} {one.slug}", "", title, ""]
-    lines += [f"* severity: {one.severity}", f"* profiles: {', '.join(one.profiles)}", f"* needs: {needs_of(one)}"]
+    lines += [f"* severity: {one.severities}", f"* profiles: {', '.join(one.profiles)}", f"* needs: {needs_of(one)}"]
     for line in rest:
         lines.append(f"## {line}\n" if re.match(r"\S", line) else line.removeprefix("    "))
     return MARK.format(f"replay/invariants/{one.slug.replace('-', '_')}.py") + "\n".join(lines) + "\n"
@@ -87,7 +87,7 @@ def invariant_page(one: Invariant) -> str:
 def invariant_index(known: list[Invariant]) -> str:
     """All invariants in a table."""
     rows = [
-        f"| {one.code} | [{one.slug}]({one.slug}.md) | {one.severity} | {', '.join(one.profiles)} | {one.title} |"
+        f"| {one.code} | [{one.slug}]({one.slug}.md) | {one.severities} | {', '.join(one.profiles)} | {one.title} |"
         for one in known
     ]
     head = ["# The invariants", "", "| code | slug (the fault it reports) | severity | profiles | the fault |"]

@@ -97,6 +97,7 @@ class Mmput(Event, frozen=True):
     users: int | None = None
     nr: int | None = None
     observed: bool = True
+    may_sleep: bool = True  # else mmput_async, which leaves the last put to a kworker
 
 
 class FinalPut(Event, frozen=True):
@@ -338,10 +339,11 @@ class MmlistDrain(Event, frozen=True):
 
 
 class LockAcquire(Event, frozen=True):
-    """The task takes the lock `name`."""
+    """The task takes the lock `name`; `tried`: by a trylock."""
 
     address: int | None
     name: str
+    tried: bool = False
 
 
 class LockRelease(Event, frozen=True):

@@ -144,6 +144,8 @@ class History:
             found.names |= names
             if names & {"swapoff", "swapoff_ret"}:
                 found.names |= {"fetched:inuse"}
+        if found.carries.locks:
+            found.names |= {"lock:mmlist_lock"}
         return found, parser
 
     def _look(self, limit: int | None, names: frozenset[str]) -> tuple[Survey, Parser, bool]:
@@ -180,17 +182,17 @@ class History:
         return code not in self.options.ignore and (not self.options.select or code in self.options.select)
 
     def _status(self, invariant: Invariant) -> f.Checked:
-        code = invariant.code
+        code, severity = invariant.code, invariant.severity_in(self.survey.profile.name)
         if not self._wanted(code):
-            return f.Checked(code, invariant.slug, invariant.severity, "ignored", "by --select or --ignore")
+            return f.Checked(code, invariant.slug, severity, "ignored", "by --select or --ignore")
         if self.survey.profile.name not in invariant.profiles:
             reason = f"not judged under profile {self.survey.profile.name}"
-            return f.Checked(code, invariant.slug, invariant.severity, "not checked", reason)
+            return f.Checked(code, invariant.slug, severity, "not checked", reason)
         for any_of in invariant.needs:
             if self.survey.names.isdisjoint(any_of):
                 reason = "the log has none of " + ", ".join(sorted(any_of))
-                return f.Checked(code, invariant.slug, invariant.severity, "not checked", reason)
-        return f.Checked(code, invariant.slug, invariant.severity, "checked")
+                return f.Checked(code, invariant.slug, severity, "not checked", reason)
+        return f.Checked(code, invariant.slug, severity, "checked")
 
     def _not_carried(self) -> None:
         """The log has ended: what it was only thought to carry, from its text, it does not."""
@@ -201,6 +203,8 @@ class History:
         )
         if self.state.last_inuse is not None:
             self.survey.names |= {"fetched:inuse"}
+        if self.state.mmlist_lock_seen:
+            self.survey.names |= {"lock:mmlist_lock"}
         self.checked = [self._status(invariant) for invariant in self.invariants]
         checked = {status.code for status in self.checked if status.status == "checked"}
         self.judge.violations = [violation for violation in self.judge.violations if violation.code in checked]

@@ -114,7 +114,7 @@ class Judge:
             id=len(self.violations) + 1,
             code=invariant.code,
             slug=invariant.slug,
-            severity=invariant.severity,
+            severity=invariant.severity_in(self._state.profile.name),
             certainty=certainty,
             at=finding.at,
             last_line=finding.at.line,

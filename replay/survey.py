@@ -63,6 +63,18 @@ _USERS: dict[str, tuple[int, int | None]] = {
 }
 """What mm_users is at a probe in a right kernel: least and most."""
 
+_COUNT: dict[str, tuple[int, int | None]] = {
+    "mm_init_ret": (1, 1),
+    "mmput": (1, None),
+    "mmput_async": (1, None),
+    "get_task_mm_ret": (1, None),
+    "__mmput": (1, None),
+    "__mmput_begin": (1, None),
+    "exit_mmap": (1, None),
+    "__mmdrop": (0, 0),
+}
+"""What mm_count is at a probe in a right kernel: least and most."""
+
 _DOUBTS = 3
 """So many lines of one probe, and most of its lines, must not fit before a field is distrusted: a bug shows on few."""
 
@@ -110,6 +122,7 @@ class _Votes:
         self.probes: set[str] = set()
         self.fetched: set[str] = set()
         self.users: dict[str, list[int]] = {}
+        self.counts: dict[str, list[int]] = {}
         self.offsets: Counter[int] = Counter()
         self.heads: Counter[int] = Counter()
         self.lone: Counter[int] = Counter()
@@ -139,8 +152,9 @@ class _Votes:
         if first or len(self.fetched) < len(_FETCHES):
             self.fetched.update(_FETCHES.intersection(f))
         self._addresses(name, f)
-        if "users" in f and name in _USERS and not is_explicit(record):
-            self._users(name, f)
+        if name in _USERS and not is_explicit(record):
+            self._fits("users", _USERS, self.users, name, f)
+            self._fits("count", _COUNT, self.counts, name, f)
         if "nr" in f and name in ("mmget", "mmput", "exec_mmap", "mmlist_add", "mmlist_del"):
             self.nr += 1
         if name == "task_flags" and (number(f.get("flags", b"0")) or 0) & PF_BORROWED_MM:
@@ -152,13 +166,19 @@ class _Votes:
         if "entry" in f and (entry := number(f["entry"])) is not None and entry < 1 << 63:
             self.entry_max = max(self.entry_max, entry)
 
-    def _users(self, name: str, f: Fields) -> None:
-        """Whether `users` is what mm_users can be there: an offset written for another kernel fetches something else."""
-        mm, users = number(f.get("mm", b"")), number(f["users"])
-        if mm is not None and is_mm(mm) and users is not None:
-            low, high = _USERS[name]
-            fits = low <= users and (high is None or users <= high)
-            self.users.setdefault(name, [0, 0])[fits] += 1
+    def _fits(
+        self,
+        field: str,
+        bounds: Mapping[str, tuple[int, int | None]],
+        votes: dict[str, list[int]],
+        name: str,
+        f: Fields,
+    ) -> None:
+        """Whether `field` is what the count can be there: an offset written for another kernel fetches something else."""
+        mm, value = number(f.get("mm", b"")), number(f.get(field, b""))
+        if name in bounds and mm is not None and is_mm(mm) and value is not None:
+            low, high = bounds[name]
+            votes.setdefault(name, [0, 0])[low <= value and (high is None or value <= high)] += 1
 
     def _addresses(self, name: str, f: Fields) -> None:
         mm = number(f["mm"]) if "mm" in f else None
@@ -209,11 +229,12 @@ def survey(
     _decide_init_mm(found, votes, init_mm)
     found.profile = msgspec.structs.replace(found.profile, fork_after=_fork_after(found, votes))
     found.aio_names = found.profile.name != "modern"
-    for name, (wrong, right) in votes.users.items():
-        if wrong >= _DOUBTS and wrong > right:
-            found.distrusted["users"] = (
-                f"{wrong} of {wrong + right} lines of {name} fetch a users that mm_users cannot be"
-            )
+    for field, counted in (("users", votes.users), ("count", votes.counts)):
+        for name, (wrong, right) in counted.items():
+            if wrong >= _DOUBTS and wrong > right:
+                found.distrusted[field] = (
+                    f"{wrong} of {wrong + right} lines of {name} fetch a {field} that mm_{field} cannot be"
+                )
     found.names = frozenset(votes.names)
     found.names |= {f"explicit:{name}" for name in votes.explicit}
     found.names |= {f"fetched:{_plain(name)}" for name in votes.fetched - set(found.distrusted)}
@@ -221,7 +242,7 @@ def survey(
         found.names -= {"fetched:next"}
     if _forks_by_mt_dup(found, votes):
         found.names |= {MT_DUP}
-    found.carries = _carries(votes, text_names)
+    found.carries = _carries(votes, text_names, found_26=found.aio_names)
     return found
 
 
@@ -236,7 +257,7 @@ def _plain(name: str) -> str:
     return "inuse" if name == "inuse0" else name
 
 
-def _carries(votes: _Votes, text_names: frozenset[str]) -> Carries:
+def _carries(votes: _Votes, text_names: frozenset[str], *, found_26: bool) -> Carries:
     names, explicit = frozenset(votes.names), votes.explicit
 
     def has(*any_of: str) -> bool:
@@ -286,6 +307,11 @@ def _carries(votes: _Votes, text_names: frozenset[str]) -> Carries:
         exit_ret="exit_mmap_ret" in names,
         births=has("mm_init", "mm_init_ret"),
         frees=has("mm_free", "__mmdrop"),
+        grabs_explicit=says("mmgrab", "mmdrop") and says("mmdrop", "mmgrab"),
+        unborrows=has("kthread_unuse_mm")
+        or (found_26 and has("unuse_mm"))
+        or (pure and not explicit.isdisjoint(("kthread_use_mm", "use_mm"))),
+        locks={"lock_acquire", "lock_release"} <= names | text_names,
         gets_explicit="mmput" in explicit and ("mmget" in explicit or not votes.threads),
     )
 

@@ -31,6 +31,8 @@ EXPLICIT = Carries(
     births=True,
     frees=True,
     gets_explicit=True,
+    grabs_explicit=True,
+    unborrows=True,
 )
 """A log in which every step is an event of its own."""
 
@@ -91,6 +93,25 @@ class Story:
 
     def do_put(self, mm: str) -> None:
         self.step(e.Mmput(self.at(), address(mm)))
+
+    def do_grab(self, mm: str) -> None:
+        self.step(e.Mmgrab(self.at(), address(mm)))
+
+    def do_drop(self, mm: str, count: str = "") -> None:
+        self.step(e.Mmdrop(self.at(), address(mm), int(count) if count else None))
+
+    def do_use(self, mm: str, pid: str = "7") -> None:
+        self.step(e.KthreadUseMm(self.at(int(pid)), address(mm)))
+
+    def do_unuse(self, mm: str, pid: str = "7") -> None:
+        self.step(e.KthreadUnuseMm(self.at(int(pid)), address(mm)))
+
+    def do_flags(self, flags: str, pid: str = "7") -> None:
+        self.step(e.TaskFlags(self.at(int(pid)), int(pid), int(flags, 16)))
+
+    def do_goes_on(self, pid: str = "7") -> None:
+        """The task does something that is no part of use_mm or unuse_mm."""
+        self.step(e.SwapAlloc(self.at(int(pid)), 99))
 
     def do_exit(self, mm: str) -> None:
         self.step(e.ExitMmap(self.at(), address(mm)))

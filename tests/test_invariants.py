@@ -12,11 +12,14 @@ from mmlist.replay.invariants import collect
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 HEADINGS = ("What it says", "Why the kernel needs it", "Kernel reference", "Limits")
 PUBLIC = {
+    "B1": ("borrow-flag-mismatch", "E"),
     "B2": ("borrowed-mm-handed-out", "E"),
+    "B3": ("borrow-overlaps-exit", "W"),
     "C1": ("users-underflow", "E"),
     "C2": ("users-raised-from-zero", "E"),
     "C3": ("second-final-put", "E"),
     "C4": ("freed-with-users", "E"),
+    "C5": ("count-underflow", "E"),
     "D1": ("drained-with-swap-in-use", "E"),
     "D2": ("drained-out-of-place", "E"),
     "D3": ("member-survived-drain", "W"),
@@ -26,6 +29,9 @@ PUBLIC = {
     "D10": ("half-forked-mm-walked", "W"),
     "D8": ("failed-swapoff-left-traces", "E"),
     "D9": ("dead-mm-walked", "E"),
+    "L1": ("unlocked-list-change", "E"),
+    "L2": ("lock-order", "E"),
+    "L3": ("slept-under-mmlist_lock", "E"),
     "M1": ("unlisted-swap-holder", "E"),
     "M2": ("double-join", "E"),
     "M3": ("join-before-duplicate", "E"),
@@ -87,6 +93,89 @@ def test_an_invariant_has_its_papers_and_fixtures(invariant):
 )
 def test_a_history_breaks_just_these(story, history, codes):
     assert sorted(story(history).codes()) == sorted(codes)
+
+
+USES, SETS, CLEARS = "use a; ", "flags 2008040; ", "flags 8040; "
+
+
+@pytest.mark.parametrize(
+    ("history", "codes"),
+    [
+        (USES + SETS + "goes_on; " + CLEARS + "unuse a; goes_on", []),
+        (SETS + USES + "goes_on; unuse a; " + CLEARS + "goes_on", []),
+        (CLEARS + USES + "goes_on", ["B1"]),
+        (CLEARS + USES + "goes_on 8", []),
+        (CLEARS + USES + "unuse a", ["B1"]),
+        (USES + CLEARS + "goes_on", ["B1"]),
+        (USES + SETS + "goes_on; unuse a; goes_on", ["B1"]),
+        (USES + SETS + "goes_on; unuse a; use a", ["B1"]),
+        (USES + SETS + "goes_on; " + CLEARS + "goes_on", ["B1"]),
+        (USES + "goes_on; unuse a; goes_on", []),
+        (SETS + "goes_on", []),
+    ],
+)
+def test_pf_borrowed_mm_is_set_just_while_a_task_borrows(story, history, codes):
+    assert story("exec a; " + history, "2.6.10").codes() == codes
+    assert story("exec a; " + history).codes() == []
+
+
+@pytest.mark.parametrize(
+    ("history", "codes"),
+    [
+        ("use a; put a; exit a", ["B3"]),
+        ("use a; unuse a; put a; exit a", []),
+        ("put a; exit a; use a", ["B3"]),
+        ("use b; put a; exit a", []),
+        ("use a; use b 8; unuse a; put a; exit a", []),
+        ("use a; put a; exit a; exited a; free a", ["B3", "C5"]),
+        ("use a; unuse a; put a; exit a; exited a; free a; exec a; put a; exit a", []),
+    ],
+)
+def test_nobody_borrows_an_mm_under_exit_mmap(story, history, codes):
+    for profile, severity in (("2.6.9", "E"), ("2.6.10", "E"), ("modern", "W")):
+        told = story("exec a; exec b; " + history, profile)
+        found = [v for v in told.violations() if v.code in ("B3", "C5")]
+        assert [v.code for v in found] == codes
+        assert {v.severity for v in found if v.code == "B3"} <= {severity}
+
+
+LAST = "put a; exit a; exited a; "
+
+
+@pytest.mark.parametrize(
+    ("history", "codes"),
+    [
+        (LAST + "drop a; free a", []),
+        (LAST + "free a", []),
+        ("grab a; drop a; " + LAST + "drop a; free a", []),
+        ("grab a; " + LAST + "drop a; drop a; free a", []),
+        ("grab a; " + LAST + "free a", ["C5"]),
+        ("grab a; " + LAST + "drop a; free a", []),
+        (LAST + "drop a; drop a", ["C5"]),
+        ("drop a; free a", ["C5", "C4"]),
+        ("init b; drop b; free b", []),
+        ("init b; drop b; free b; grab a; " + LAST + "drop a; free a", []),
+        ("exec b; put b; exit b; exited b; drop b; free b; grab a; " + LAST + "drop a; free a", ["C5"]),
+        ("use a; unuse a; drop a; " + LAST + "drop a; free a", []),
+        ("drop a 3; drop a 2", []),
+        ("drop b 0", ["C5"]),
+        ("drop b; drop b; drop b", []),
+    ],
+)
+def test_mm_count_is_not_dropped_too_often(story, history, codes):
+    assert story("exec a; " + history).codes() == codes
+
+
+def test_a_fetched_mm_count_is_what_its_probe_allows(story):
+    told = story("exec a; put a")
+    told.step(e.Fetched(told.at(), 0x1000, 0, 1, None, None, "exit_mmap"))
+    assert told.codes() == []
+    told.step(e.Fetched(told.at(), 0x1000, 0, 0, None, None, "exit_mmap"))
+    assert told.codes() == ["C5"]
+    told = story("exec a; put a; exit a; exited a")
+    at = told.at()
+    told.step(e.Fetched(at, 0x1000, 0, 1, None, None, "__mmdrop"), e.MmFree(at, 0x1000))
+    assert told.codes() == ["C5"]
 
 
 def test_2_6_9_removes_in_the_step_to_zero(story):

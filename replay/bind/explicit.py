@@ -245,13 +245,21 @@ class Explicit:
         """lock_acquire: address name"""
         name = text(f, "name")
         if name is not None:
-            out.append(e.LockAcquire(at, field(f, "address"), name))
+            out.append(e.LockAcquire(at, _lock_address(f), name, f.get("try", b"0") != b"0"))
 
     def on_lock_release(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """lock_release: address name"""
         name = text(f, "name")
         if name is not None:
-            out.append(e.LockRelease(at, field(f, "address"), name))
+            out.append(e.LockRelease(at, _lock_address(f), name))
+
+
+def _lock_address(f: Fields) -> int | None:
+    """A lock's address: %p, with 0x or, hashed, without (include/trace/events/lock.h)."""
+    try:
+        return int(f.get("address", b""), 16)
+    except ValueError:
+        return None
 
 
 NAMES = frozenset(name[3:] for name in dir(Explicit) if name.startswith("on_"))

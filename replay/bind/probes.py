@@ -84,7 +84,12 @@ class Probes(EntryProbes):
             self.reader.fetched(at, f, mm, "mmput", out)
             out.append(e.Mmput(at, mm, self.reader.users(f)))
 
-    on_mmput_async = on_mmput
+    def on_mmput_async(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """mmput_async(mm): a put that leaves the rest to a kworker."""
+        mm = self.reader.mm(f)
+        if mm:
+            self.reader.fetched(at, f, mm, "mmput", out)
+            out.append(e.Mmput(at, mm, self.reader.users(f), may_sleep=False))
 
     def on___mmput(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """__mmput(mm): mm_users is 0."""

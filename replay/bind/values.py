@@ -76,6 +76,7 @@ class Reader:
         """`init_mm`: its address, or None; `distrusted`: fetched fields that are not what their name says."""
         self.init_mm = init_mm
         self._users = "users" not in distrusted
+        self._count = "count" not in distrusted
 
     def users(self, fields: Fields) -> int | None:
         """mm_users as fetched, None if it was not, or is not to be trusted."""
@@ -97,7 +98,9 @@ class Reader:
         """Append what the probe fetched of `mm` (nothing where mm is NULL: what hangs on it is stale bytes)."""
         if mm is None or mm == INIT_MM:
             return
-        users, count = self.users(fields), field(fields, "count")
+        users, count = self.users(fields), field(fields, "count") if self._count else None
+        if count is not None and 1 << 31 <= count < 1 << 32:
+            count -= 1 << 32  # fetched as u32
         next_, prev = field(fields, "next"), field(fields, "prev")
         if users is not None or count is not None or next_ is not None or prev is not None:
             out.append(Fetched(at, mm, users, count, next_, prev, name))

@@ -61,6 +61,16 @@ class Invariant(msgspec.Struct, frozen=True):
     changes: tuple[type[Change], ...]
     check: Check
     doc: str = ""
+    errors: tuple[str, ...] = ()  # profiles in which a W is an E
+
+    def severity_in(self, profile: str) -> str:
+        """E or W under `profile`."""
+        return "E" if profile in self.errors else self.severity
+
+    @property
+    def severities(self) -> str:
+        """The severity in words: `W (2.6.9, 2.6.10: E)`."""
+        return f"{self.severity} ({', '.join(self.errors)}: E)" if self.errors else self.severity
 
 
 def witness(at: At, role: str, site: str, state: str = "", should: str = "") -> Witness:

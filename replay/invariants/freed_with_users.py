@@ -52,6 +52,7 @@ def check(change: Freed, state: State) -> Iterator[Finding]:
         absence=not change.fetched,
         since=mm.users_at,
         explicit=state.carries.gets_explicit,
+        follows=[("C5", mm)],
     )
 
 

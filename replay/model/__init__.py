@@ -3,7 +3,7 @@
 `State.step(event)` is the whole of it: it mutates the state and answers with what changed, as data (changes.py). It does
 no I/O and knows nothing of log lines but their place. The parts: core (what all share), holdings (swap entries),
 membership (who is listed), lives (births, counts, ends), fetched (what probes read), swapoffs, drains, failures, walks and
-progress (what a swapoff must not do), borrowing.
+progress (what a swapoff must not do), borrowing, locks.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ from collections.abc import Callable
 from typing import Any
 
 from mmlist.replay import events as e
-from mmlist.replay.model.borrowing import Borrowing
+from mmlist.replay.model.borrowing import Phase
 from mmlist.replay.model.changes import Change, DrainMisplaced, Got, JoinedEarly, Unlisted
 from mmlist.replay.model.core import INIT_MM, Carries
 from mmlist.replay.model.fetched import Deferred
+from mmlist.replay.model.locks import Locks
 from mmlist.replay.model.mm import MEMBER, Mm
 from mmlist.replay.model.profile import PROFILES, Profile, type_shift
 from mmlist.replay.model.swap import SwapoffCall
 from mmlist.replay.record import At
 
 
-class State(Borrowing):
+class State(Locks):
     """The whole state of one replay. Nothing but `step` mutates it."""
 
     def __init__(
@@ -55,6 +56,10 @@ class State(Borrowing):
         self.failed_swapoff: tuple[SwapoffCall, At] | None = None
         self.borrowed: dict[int, tuple[int, At]] = {}
         self.flags: dict[int, tuple[int, At]] = {}
+        self.phases: dict[int, Phase] = {}
+        self.unsettled: set[int] = set()
+        self.inside: set[str] = set()
+        self.forget_locks()
         self._handlers = self._bind_handlers()
 
     def _bind_handlers(self) -> dict[type[e.Event], Callable[[Any], None]]:
@@ -69,6 +74,10 @@ class State(Borrowing):
         self.changes = []
         if self.deferred:
             self.look_again(event.at)
+        if self.carries.locks:
+            self.watch(event)
+        if self.unsettled:
+            self.settle(event)
         if self.transients:
             self.not_transient(event)
         if self.nr_odd is not None:
@@ -131,6 +140,9 @@ class State(Borrowing):
         self.outside.clear()
         self.swap_list_locked.clear()
         self.borrowed.clear()
+        self.phases.clear()
+        self.unsettled.clear()
+        self.forget_locks()
         for area in self.areas.values():
             if area.used is False:
                 area.used = area.closed = None

@@ -38,6 +38,22 @@ class Put(Change):
     fetched: bool
 
 
+class Dropped(Change):
+    """One reference to the struct less. `before` is mm_count before it; `shown` by the line itself, else it was counted."""
+
+    mm: Mm
+    before: int | None
+    shown: bool
+
+
+class CountSeen(Change):
+    """The probe `name`, where somebody surely holds `mm`, fetched an mm_count that nobody can hold."""
+
+    mm: Mm
+    count: int
+    name: str
+
+
 class Zero(Change):
     """mm_users reached 0 (`how`: counted, __mmput, exit_mmap, fetched). `again`: where it had done so before."""
 
@@ -292,6 +308,57 @@ class Broken(Change):
     first: At | None
     since: At | None
     sure: bool
+
+
+class Borrowed(Change):
+    """A kernel thread has borrowed `mm` (kthread_use_mm; use_mm)."""
+
+    mm: Mm
+
+
+class FlagMismatch(Change):
+    """PF_BORROWED_MM of task `pid` was not as it should be since it has borrowed `mm` (`borrows`), or given it back, at `since`.
+
+    `flags`: the line that told its flags last.
+    """
+
+    pid: int
+    mm: Mm
+    borrows: bool
+    since: At
+    flags: At
+
+
+class Unlocked(Change):
+    """A join, removal or drain (`what`) by a task that does not hold mmlist_lock.
+
+    `known`: a release of it, which shows that nobody else's hold was missed. `seen`: where the node was seen as it was
+    before, if the change itself is not an event. `after`: the task's own release of it, if that is, or may be, right before.
+    """
+
+    mm: Mm
+    what: str
+    key: int
+    known: At | None
+    seen: At | None
+    after: At | None
+
+
+class LockNested(Change):
+    """The lock `inner` is taken inside `outer`, held since `held`, where it must not be; `same`: it is that very lock."""
+
+    outer: str
+    held: At
+    inner: str
+    same: bool
+
+
+class SleptUnder(Change):
+    """`what` (mmput, unuse_mm, unuse_pte), which may sleep, by a task that holds mmlist_lock since `held`."""
+
+    mm: Mm
+    what: str
+    held: At
 
 
 class Saw(Change):

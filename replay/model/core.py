@@ -39,6 +39,9 @@ class Carries(msgspec.Struct, frozen=True):
     exit_ret: bool = False  # exit_mmap's return
     births: bool = False  # mm_init
     frees: bool = False  # the free of the struct
+    grabs_explicit: bool = False  # mm_count can be counted: grabs and drops are explicit
+    unborrows: bool = False  # a kernel thread gives back what it borrowed
+    locks: bool = False  # lock_acquire and lock_release
     gets_explicit: bool = False  # mm_users can be counted: gets and puts are explicit
 
 

@@ -12,7 +12,7 @@ from abc import abstractmethod
 import msgspec
 
 from mmlist.replay import events as e
-from mmlist.replay.model.changes import Got
+from mmlist.replay.model.changes import CountSeen, Got
 from mmlist.replay.model.looks import Looks
 from mmlist.replay.model.mm import APART, MEMBER, OFF, REMOVED, UNKNOWN, Mm
 from mmlist.replay.model.mmlist import Node
@@ -21,6 +21,15 @@ from mmlist.replay.model.swap import SwapoffCall
 from mmlist.replay.record import At
 
 _TRIES = 64
+
+_HOLDERS = frozenset(
+    {
+        "mmput", "__mmput", "exit_mmap", "exit_mmap_ret", "__mmput_end", "get_task_mm_ret", "mm_access_ret",
+        "kthread_use_mm", "kthread_unuse_mm", "exit_mm_release", "exec_mm_release", "unuse_mm", "unuse_pte_range",
+        "copy_process_ret", "dup_mmap", "dup_mm_ret",
+    }
+)  # fmt: skip
+"""Probes at which the task, or the call that it is in, holds mm_users or what is left of their one mm_count."""
 
 
 class Deferred(msgspec.Struct):
@@ -54,7 +63,9 @@ class Observed(Looks):
         if event.count is not None:
             if event.name == "mm_init_ret" and mm.born is not None and mm.zero is None:
                 self._equal(mm.count == event.count, event.at, f"mm_count {event.count}")
-            mm.count = event.count
+            mm.count, mm.count_seen = event.count, event.at
+            if event.count < 1 and event.name in _HOLDERS:
+                self.emit(CountSeen(event.at, mm, event.count, event.name))
         if event.next is not None and self.offset is not None:
             self.look_at_birth(mm, event)
             self._links(mm, event.next, event.prev, event.at, event.name, final=event.at.ts is None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mmlist.replay import events as e
-from mmlist.replay.model.changes import ExitBegan, Freed, Got, Missing, Put, Zero
+from mmlist.replay.model.changes import Dropped, ExitBegan, Freed, Got, Missing, Put, Zero
 from mmlist.replay.model.membership import Memberships
 from mmlist.replay.model.mm import MEMBER, OFF, REMOVED, UNKNOWN, Mm
 from mmlist.replay.record import At
@@ -14,6 +14,8 @@ class Lives(Memberships):
 
     transients: dict[int, Got]
     flags: dict[int, tuple[int, At]]
+    final_drop: At | None = None  # the last drop of a dying mm was an event: this log shows that of __mmput
+    grabs_invisible = False
 
     def on_mm_init(self, event: e.MmInit) -> None:
         """kernel/fork.c: mm_init: mm_users 1, mm_count 1, off the list."""
@@ -204,16 +206,31 @@ class Lives(Memberships):
 
     # --- mm_count and the free ---------------------------------------------------------------------------------------
 
+    def counted(self, mm: Mm) -> int | None:
+        """mm_count as counted: every grab and drop is an event, and it was born in the log; else None."""
+        known = self.carries.grabs_explicit and not self.grabs_invisible and mm.born is not None
+        return mm.count if known else None
+
+    def _before(self, mm: Mm, shown: int | None) -> int | None:
+        """mm_count before a step that shows it, or does not."""
+        counted = self.counted(mm)
+        if shown is not None and counted is not None and shown > counted:
+            self.grabs_invisible = True
+        return counted if shown is None else shown
+
     def on_mmgrab(self, event: e.Mmgrab) -> None:
         """One reference to the struct more."""
         mm = self.mm_at(event.mm, event.at)
-        before = event.count if event.count is not None else mm.count
+        before = self._before(mm, event.count)
         mm.count = None if before is None else before + 1
 
     def on_mmdrop(self, event: e.Mmdrop) -> None:
         """One reference to the struct less."""
         mm = self.mm_at(event.mm, event.at)
-        before = event.count if event.count is not None else mm.count
+        before = self._before(mm, event.count)
+        self.emit(Dropped(event.at, mm, before, event.count is not None))
+        if before == 1 and mm.dying:
+            self.final_drop = event.at
         mm.count = None if before is None else before - 1
 
     def on_mm_free(self, event: e.MmFree) -> None:

@@ -52,6 +52,7 @@ class Mm:
         "confirmed",
         "count",
         "drain_began",
+        "count_seen",
         "drained",
         "duplicated",
         "early",
@@ -111,6 +112,7 @@ class Mm:
         self.users: int | None = None
         self.users_at: At | None = None
         self.count: int | None = None
+        self.count_seen: At | None = None  # the last line that fetched mm_count
         self.zero: At | None = None
         self.zero_how = ""
         self.linked_at_zero: At | None = None

@@ -37,7 +37,7 @@ def invariants(code: str | None, form: str) -> None:
     else:
         (one,) = chosen
         click.echo(f"{one.code} {one.slug}: {one.title}")
-        click.echo(f"severity {one.severity}; profiles {_profiles(one)}; needs {needs_of(one)}\n")
+        click.echo(f"severity {one.severities}; profiles {_profiles(one)}; needs {needs_of(one)}\n")
         click.echo(one.doc.strip())
 
 
