@@ -20,7 +20,7 @@ def touch(k: Kernel, mm: Mm, va: int) -> None:
         page = mm.pte[va] = Page(va)
         page.maps[mm] = None
     elif not isinstance(pte, int) and len(pte.maps) > 1 and not pte.locked:
-        pte.maps.pop(mm)
+        pte.maps.pop(mm, None)
         page = mm.pte[va] = Page(va)
         page.maps[mm] = None
 

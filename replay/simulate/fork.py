@@ -93,12 +93,11 @@ def copy_pte(k: Kernel, t: Task, parent: Mm, mm: Mm, va: int) -> Steps:
     if isinstance(pte, int):
         if k.wrong("fork-joins-before-duplicate", t) and not k.old:
             yield from join(k, t, mm, parent, "fork")
-        if not k.wrong("fork-does-not-duplicate", t):
-            yield from swap_duplicate(k, t, pte)
-        if not k.old:
-            yield from join(k, t, mm, parent, "fork")
-        mm.pte[va] = pte
-        k.say(t, "swap_assign", f"mm={mm.addr:#x} entry={pte:#x} why={'2' if k.ring.hooks else 'fork'}")
+        if k.wrong("fork-does-not-duplicate", t) or (yield from swap_duplicate(k, t, pte)):
+            if not k.old:
+                yield from join(k, t, mm, parent, "fork")
+            mm.pte[va] = pte
+            k.say(t, "swap_assign", f"mm={mm.addr:#x} entry={pte:#x} why={'2' if k.ring.hooks else 'fork'}")
     elif pte is not None:
         mm.pte[va] = pte
         pte.maps[mm] = None

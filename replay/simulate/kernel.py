@@ -28,6 +28,7 @@ class Kernel(Machine):
         self.NULL = Poison(0)
         self.free_mms: list[Mm] = []
         self.mms: list[Mm] = []
+        self.calm = False  # nobody needs memory
         self.nr = 0  # mmlist_nr of 2.6.9
         self.mmlist_lock = Lock("mmlist_lock", self.layout.mmlist_lock)
         self.swap_lock = Lock("swap_lock" if self.modern else "swaplock", self.layout.mmlist_lock + 0x40)

@@ -9,6 +9,8 @@ from mmlist.replay.simulate.kernel import Kernel
 from mmlist.replay.simulate.machine import Steps, Task
 from mmlist.replay.simulate.memory import Mm, list_add, list_empty, unlink
 
+_RACE = 40  # steps: how long a CPU is held up between the look and the lock
+
 
 def join(k: Kernel, t: Task, mm: Mm, after: Mm, site: str) -> Steps:
     """Put `mm` on mmlist after `after`, if it is off; `site` is pageout or fork."""
@@ -16,8 +18,9 @@ def join(k: Kernel, t: Task, mm: Mm, after: Mm, site: str) -> Steps:
         return
     if k.wrong(f"{site}-does-not-join", t):
         return
-    if k.bug_name in (f"{site}-races-to-join",):
-        yield None
+    if k.bug_name == f"{site}-races-to-join":
+        for _ in range(_RACE):
+            yield None
     unlocked = k.wrong(f"{site}-joins-unlocked", t)
     if not unlocked:
         yield from k.lock(t, k.mmlist_lock)

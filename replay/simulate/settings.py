@@ -18,7 +18,7 @@ class Settings(msgspec.Struct, frozen=True):
 
     `ties`: steps that take no time the clock can see. `loss`: lines at which a CPU begins to lose events. `noise`: lines
     of other subsystems. `locks`: lock_acquire and lock_release of mmlist_lock and the locks around it are printed too.
-    `omit`: names of events that are not printed. `bug`: a name of the catalogue (bugs.py).
+    `pace`: microseconds, the most that a step takes. `omit`: names of events that are not printed. `bug`: a name of the catalogue (bugs.py).
     """
 
     profile: str = "modern"
@@ -34,6 +34,7 @@ class Settings(msgspec.Struct, frozen=True):
     noise: float = 0.0
     locks: bool = False
     omit: frozenset[str] = frozenset()
+    pace: int = 12
     bug: str | None = None
 
 

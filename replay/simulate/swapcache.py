@@ -10,7 +10,7 @@ from collections.abc import Generator
 
 from mmlist.replay.simulate.kernel import Kernel
 from mmlist.replay.simulate.machine import Steps, Task
-from mmlist.replay.simulate.memory import Oops, Page, Slot
+from mmlist.replay.simulate.memory import Page, Slot
 
 HAS_CACHE = 0x40
 
@@ -44,16 +44,17 @@ def add_to_swap(k: Kernel, t: Task, page: Page) -> Generator[bool | None, None, 
     return found
 
 
-def swap_duplicate(k: Kernel, t: Task, entry: int) -> Steps:
-    """One pte more holds `entry` (mm/swapfile.c: swap_duplicate)."""
+def swap_duplicate(k: Kernel, t: Task, entry: int) -> Generator[bool | None, None, bool]:
+    """One pte more holds `entry`; False where that is free (mm/swapfile.c: swap_duplicate)."""
     k.tell(t, "swap_duplicate", f"(swap_duplicate+0x0/0x40) entry={entry:#x}")
     yield None
     slot = k.slot(entry)
-    if slot is None:
-        raise Oops("swap_duplicate of a free entry")
-    slot.count += 1
-    k.say(t, "swap_duplicate", f"entry={entry:#x}")
-    k.tell(t, "swap_duplicate_ret", "(try_to_unmap_one+0x652/0xd00 <- swap_duplicate) ret=0")
+    if slot is not None:
+        slot.count += 1
+        k.say(t, "swap_duplicate", f"entry={entry:#x}")
+    ret = 0 if slot is not None else -22
+    k.tell(t, "swap_duplicate_ret", f"(try_to_unmap_one+0x652/0xd00 <- swap_duplicate) ret={ret}")
+    return slot is not None
 
 
 def swap_free(k: Kernel, t: Task, entry: int, caller: str) -> None:

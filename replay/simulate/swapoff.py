@@ -16,8 +16,10 @@ from mmlist.replay.simulate.swapcache import leave_cache
 from mmlist.replay.simulate.teardown import mmput
 
 EINTR = 4
+_RACE = 120  # steps: how long the CPU is held up between the look and the removals
 ENODEV = 19
-_INTERRUPTED = 0.06
+_INTERRUPTED = 0.12
+_AT_ONE_MM = 0.4  # where a signal is on its way, the share of mms at which it comes
 _LETTERS = "abcdefghij"
 
 Walk = Callable[[Kernel, Task, Area], Generator[bool | None, None, int]]
@@ -98,11 +100,12 @@ def drain_mmlist(k: Kernel, t: Task) -> Steps:
         busy = -1
     elif busy > 0 and k.wrong("drain-looks-at-first-area", t):
         busy = -1
-    k.say(t, "mmlist_drain", f"busy_type={busy}{' ' + k.fetch_inuse() if k.ring.hooks else ''}")
+    k.say(t, "mmlist_drain", f"busy_type={busy} {k.fetch_inuse()}")
     if busy >= 0:
         return
     if k.bug_name == "drain-races-alloc":
-        for _ in range(60):
+        k.calm = False
+        for _ in range(_RACE):
             yield None
         if any(area.inuse for area in k.areas):
             k.wrong("drain-races-alloc", t)
@@ -134,20 +137,24 @@ def try_to_unuse(k: Kernel, t: Task, area: Area) -> Generator[bool | None, None,
         k.tell(t, "shmem_unuse", f"(shmem_unuse+0x0/0x160) type={area.type}")
         if k.wrong("swapoff-gives-up", t):
             return 0
-        yield from _walk(k, t, area)
-        yield from _sweep(k, t, area)
-        if area.inuse and (killed or passes > 400):
+        signalled = yield from _walk(k, t, area, killed)
+        if not signalled:
+            yield from _sweep(k, t, area)
+        if area.inuse and (signalled or passes > 400):
             return EINTR
         yield SLEEP
     return 0
 
 
-def _walk(k: Kernel, t: Task, area: Area) -> Steps:
+def _walk(k: Kernel, t: Task, area: Area, killed: bool) -> Generator[bool | None, None, bool]:
     k.init_mm.users += 1
     prev: Mm = k.init_mm
     yield from k.lock(t, k.mmlist_lock)
-    node, guard = k.init_mm.next, 0
+    node, guard, signalled = k.init_mm.next, 0, False
     while area.inuse and node is not k.init_mm:
+        signalled = killed and k.chance(_AT_ONE_MM)
+        if signalled:
+            break
         guard += 1
         if isinstance(node, Poison):
             raise Oops("try_to_unuse follows a poisoned node")
@@ -185,6 +192,7 @@ def _walk(k: Kernel, t: Task, area: Area) -> Steps:
             break
     k.unlock(t, k.mmlist_lock)
     yield from _put(k, t, prev)
+    return signalled
 
 
 def _put(k: Kernel, t: Task, mm: Mm) -> Steps:

@@ -16,7 +16,7 @@ from mmlist.replay.simulate.swapcache import leave_cache, swapin
 from mmlist.replay.simulate.teardown import mmput
 from mmlist.replay.simulate.swapoff import EINTR
 
-_INTERRUPTED = 0.005  # at each slot
+_INTERRUPTED = 0.02  # at each slot
 _ROUNDS = 400
 
 

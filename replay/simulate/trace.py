@@ -15,7 +15,6 @@ from mmlist.replay.simulate.settings import Settings
 HOOKS = frozenset({"mmlist_add", "mmlist_del", "mmlist_visit", "mmlist_drain", "swap_assign", "swap_clear"})
 """What a kernel with hook functions says beside its probes (the view `both`)."""
 
-_STEP = 12_000  # ns: the most that a step takes
 _TICK = 1000  # ns: what the clock prints
 
 
@@ -44,6 +43,7 @@ class Ring:
         self.locks = settings.locks
         self.omit = settings.omit
         self.ties = settings.ties
+        self.pace = settings.pace * 1000
         self.random = random.random
         self.now = 1_000_000_000
         self.lines: list[Line] = []
@@ -53,7 +53,7 @@ class Ring:
 
     def _stamp(self) -> int:
         if not self.ties or self.random() >= self.ties:
-            self.now += _TICK + int(self.random() * _STEP)
+            self.now += _TICK + int(self.random() * self.pace)
         return self.now - self.now % _TICK
 
     def line(self, cpu: int, comm: str, pid: int, name: str, body: str | None) -> Line | None:

@@ -14,6 +14,7 @@ from mmlist.replay.simulate.swapoff import swapoff, swapon, try_to_unuse
 from mmlist.replay.simulate.teardown import mmput, zap
 
 _PAGES = 24
+_CALM = 0.35  # the share of times without need of memory
 _COMMS = ("sh", "fk", "hold A", "vm-parent", "kworker/x", "one", "<...>")
 _CLONE_VM = 0x3D0F00
 _CLONE = 0x1200000
@@ -79,7 +80,7 @@ def act(k: Kernel, t: Task, busy: float) -> Steps:
         yield from k.down_read(mm.sem)
         yield from zap(k, t, mm, pick(k, t))
         mm.sem.readers -= 1
-    elif dice < 0.6:
+    elif dice < 0.6 and (not k.calm or k.chance(0.02)):
         page = pick_page(k)  # direct reclaim, of anybody's page
         if page is not None:
             yield from pageout(k, t, page)
@@ -155,7 +156,7 @@ def kswapd(k: Kernel, t: Task) -> Steps:
         if k.chance(0.5):
             yield from reclaim_cached(k, t)
         page = pick_page(k)
-        if page is not None:
+        if page is not None and (not k.calm or k.chance(0.02)):
             yield from pageout(k, t, page)
 
 
@@ -164,6 +165,7 @@ def administrator(k: Kernel, t: Task) -> Steps:
     walk = try_to_unuse if k.modern else swapoff_26.try_to_unuse
     yield from swapon(k, t)
     while True:
+        k.calm = k.chance(_CALM)
         for _ in range(int(k.random.random() * 40)):
             yield SLEEP
         used = [area for area in k.areas if area.used and area.writeok]
