@@ -90,6 +90,11 @@ class Kernel(Machine):
         else:
             self.ring.line(task.cpu, task.comm, task.pid, name, f"({place}) mm={mm.addr:#x} {self.fetch(mm)}{more}")
 
+    def visit(self, task: Task, mm: Mm, got: int) -> None:
+        """The walk meets `mm`: what the hook says, after the get."""
+        fetched = self.fetch(mm) if self.ring.hooks else f"users={mm.users}"
+        self.say(task, "mmlist_visit", f"mm={mm.addr:#x} got={got} {fetched}")
+
     # The seeded bug.
 
     def wrong(self, name: str, task: Task) -> bool:

@@ -9,6 +9,7 @@ from mmlist.replay.simulate.kernel import Kernel
 from mmlist.replay.simulate.machine import Steps, Task
 from mmlist.replay.simulate.memory import Mm, list_add, list_empty, unlink
 
+_NUMBERS = {"mmput": 1, "drain": 2}
 _RACE = 40  # steps: how long a CPU is held up between the look and the lock
 
 
@@ -64,7 +65,7 @@ def remove(k: Kernel, t: Task, mm: Mm, why: str) -> None:
         if not k.wrong("nr-not-lowered", t):
             k.nr -= 1
         nr = f" nr={k.nr}"
-    said = f"mm={mm.addr:#x} why={why}{nr}"
+    said = f"mm={mm.addr:#x} why={_NUMBERS[why] if k.ring.hooks else why}{nr}"
     k.say(t, "mmlist_del", f"{said} {k.fetch(mm)} {k.fetch_head()}" if k.ring.hooks else said)
 
 

@@ -100,7 +100,7 @@ def drain_mmlist(k: Kernel, t: Task) -> Steps:
         busy = -1
     elif busy > 0 and k.wrong("drain-looks-at-first-area", t):
         busy = -1
-    k.say(t, "mmlist_drain", f"busy_type={busy} {k.fetch_inuse()}")
+    k.say(t, "mmlist_drain", f"busy_type={busy} {k.fetch_head() if k.ring.hooks else k.fetch_inuse()}")
     if busy >= 0:
         return
     if k.bug_name == "drain-races-alloc":
@@ -163,19 +163,19 @@ def _walk(k: Kernel, t: Task, area: Area, killed: bool) -> Generator[bool | None
         assert isinstance(node, Mm)
         mm = node
         if mm.users == 0 and not k.wrong("walk-takes-dead-mm", t):
-            k.say(t, "mmlist_visit", f"mm={mm.addr:#x} got=0 users=0")
+            k.visit(t, mm, 0)
             node = mm.next
             continue
         if k.wrong("walk-stops-early", t):
             break
         if k.wrong("walk-skips-a-member", t):
-            k.say(t, "mmlist_visit", f"mm={mm.addr:#x} got=0 users={mm.users}")
+            k.visit(t, mm, 0)
             node = mm.next
             continue
         holds = not k.wrong("walk-does-not-get", t)
         if holds:
             mm.users += 1
-        k.say(t, "mmlist_visit", f"mm={mm.addr:#x} got=1 users={mm.users}")
+        k.visit(t, mm, 1)
         if not k.wrong("walk-puts-under-lock", t):
             k.unlock(t, k.mmlist_lock)
             yield from _put(k, t, prev)

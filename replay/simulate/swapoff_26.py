@@ -68,13 +68,13 @@ def _unuse_entry(k: Kernel, t: Task, area: Area, entry: int, start: Mm) -> Gener
             continue
         if mm.users == 0 and not k.old and not k.wrong("walk-takes-dead-mm", t):
             k.say(t, "mmget", f"mm={mm.addr:#x} users=0")
-            k.say(t, "mmlist_visit", f"mm={mm.addr:#x} got=0 users=0")
+            k.visit(t, mm, 0)
             continue
         if k.wrong("walk-stops-early", t):
             break
         if not k.wrong("walk-does-not-get", t):
             mm.users += 1
-        k.say(t, "mmlist_visit", f"mm={mm.addr:#x} got=1 users={mm.users}")
+        k.visit(t, mm, 1)
         k.unlock(t, k.mmlist_lock)
         if prev is k.init_mm or not k.wrong("walk-forgets-put", t):
             yield from mmput(k, t, prev)
