@@ -12,6 +12,7 @@ ALL = ("modern", "2.6.10", "2.6.9")
 SWAP_ONLY = ("modern", "2.6.10")
 EVERY = ("explicit", "probes", "both")
 EXPLICIT = ("explicit", "both")
+_SLOW = 40_000
 
 
 class Bug(msgspec.Struct, frozen=True):
@@ -25,6 +26,7 @@ class Bug(msgspec.Struct, frozen=True):
     views: tuple[str, ...] = EVERY
     rate: float = 1.0
     locks: bool = False  # only lock events can show it
+    pace: int = 12  # microseconds a step: what it takes for time to show it
 
 
 _CATALOGUE = (
@@ -54,15 +56,15 @@ _CATALOGUE = (
     # The counts.
     Bug("thread-without-get", "C1", "copy_mm takes a user for the thread", ALL, also=("C2", "C3"), rate=0.5),
     Bug("reader-puts-twice", "C1", "a /proc reader puts once", ALL, also=("C2", "C3"), rate=0.5),
-    Bug("reader-forgets-put", "C6", "a /proc reader puts what it got", ALL, rate=0.3),
-    Bug("exit-forgets-put", "C6", "exit_mm puts the mm", ALL, rate=0.3),
+    Bug("reader-forgets-put", "C6", "a /proc reader puts what it got", ALL, rate=0.3, pace=_SLOW),
+    Bug("exit-forgets-put", "C6", "exit_mm puts the mm", ALL, rate=0.3, pace=_SLOW),
     Bug("exit_mmap-twice", "C3", "__mmput runs exit_mmap once", ALL),
     Bug("mmdrop-twice", "C5", "__mmput drops one reference", ALL, rate=0.3, also=("C4",)),
     Bug("get_task_mm-raises-dead", "C2", "get_task_mm refuses an mm without users", ("2.6.9",), also=("C3",)),
     # swapoff's walk.
     Bug("walk-takes-dead-mm", "D9", "try_to_unuse skips an mm without users", also=("C2",)),
     Bug("walk-does-not-get", "C1", "try_to_unuse takes a user of what it walks", ALL, also=("C3", "D9", "C2")),
-    Bug("walk-forgets-put", "C6", "try_to_unuse puts the mm that it leaves", ALL, rate=0.5),
+    Bug("walk-forgets-put", "C6", "try_to_unuse puts the mm that it leaves", ALL, rate=0.5, pace=_SLOW),
     Bug("walk-puts-under-lock", "L3", "mmlist_lock is dropped before mmput", ("modern",), locks=True, views=EXPLICIT),
     Bug("walk-stops-early", "D6", "the walk goes round the list", ALL),
     Bug("walk-skips-a-member", "D6", "the walk takes every living mm", ("modern",)),
@@ -72,7 +74,7 @@ _CATALOGUE = (
     Bug("failed-swapoff-leaves-closed", "D8", "a swapoff that failed opens the area again", ALL),
     Bug("allocates-while-unusing", "D7", "no slot is handed out once the area is closed", ALL),
     # The entries.
-    Bug("pageout-does-not-duplicate", "S1", "try_to_unmap_one duplicates the entry", ALL),
+    Bug("pageout-does-not-duplicate", "S1", "try_to_unmap_one duplicates the entry", ALL, also=("M3", "S2")),
     Bug("fork-does-not-duplicate", "S1", "copy_page_range duplicates the entry", ALL),
     Bug("zap-does-not-free", "S1", "zap_pte_range frees the entry", ALL, also=("D6",), rate=0.3),
     Bug("zap-frees-twice", "S1", "zap_pte_range frees the entry once", ALL, rate=0.3),

@@ -92,7 +92,7 @@ class RwSem:
 class Mm(Node):
     """An mm_struct. `pte`: virtual page number -> the page there, or the swap entry (an int)."""
 
-    __slots__ = ("addr", "borrowers", "born", "count", "extra", "generation", "index", "pte", "ptl", "sem", "users")
+    __slots__ = ("addr", "born", "borrowers", "count", "extra", "generation", "index", "pte", "ptl", "sem", "users")
 
     def __init__(self, addr: int, offset: int, index: int) -> None:
         super().__init__(addr + offset)

@@ -96,9 +96,7 @@ def drain_mmlist(k: Kernel, t: Task) -> Steps:
     correct, only rare.
     """
     busy = next((area.type for area in k.areas if area.used and area.inuse), -1)
-    if busy >= 0 and k.wrong("drain-ignores-inuse", t):
-        busy = -1
-    elif busy > 0 and k.wrong("drain-looks-at-first-area", t):
+    if (busy >= 0 and k.wrong("drain-ignores-inuse", t)) or (busy > 0 and k.wrong("drain-looks-at-first-area", t)):
         busy = -1
     k.say(t, "mmlist_drain", f"busy_type={busy} {k.fetch_head() if k.ring.hooks else k.fetch_inuse()}")
     if busy >= 0:

@@ -13,8 +13,8 @@ from mmlist.replay.simulate.kernel import Kernel
 from mmlist.replay.simulate.machine import SLEEP, Steps, Task
 from mmlist.replay.simulate.memory import Area, Mm, Oops, Poison
 from mmlist.replay.simulate.swapcache import leave_cache, swapin
-from mmlist.replay.simulate.teardown import mmput
 from mmlist.replay.simulate.swapoff import EINTR
+from mmlist.replay.simulate.teardown import mmput
 
 _INTERRUPTED = 0.02  # at each slot
 _ROUNDS = 400
