@@ -242,9 +242,9 @@ def summary(wrong: list[Outcome], right: list[Outcome]) -> Iterator[str]:
         false = sum(bool(o.roots) for o in same) + sum(bool(before_the_bug(o)) for o in fired)
         false += sum(bool(o.roots) for o in some if not o.fired)
         bugs = len({outcome.job.settings.bug for outcome in fired})
-        row = (view, profile, bugs, len(fired), share(len(found), len(fired)), share(len(proven), len(fired)))
-        row += (share(len(named), len(found)), share(len(found), len(found) + false))
-        yield "| " + " | ".join(map(str, row)) + " |"
+        rates = [share(len(some), len(fired)) for some in (found, proven)]
+        rates += [share(len(named), len(found)), share(len(found), len(found) + false)]
+        yield "| " + " | ".join([view, profile, str(bugs), str(len(fired)), *rates]) + " |"
     yield ""
 
 
@@ -256,7 +256,8 @@ def matrix(wrong: list[Outcome]) -> Iterator[str]:
         if not some:
             continue
         yield from (f"## Kill matrix: {profile}", "")
-        yield "The codes of the first root violations, `p` proven, `l` likely; **bold** names the bug; - is not found, . did not happen."
+        yield "The codes of the first root violations, `p` proven, `l` likely; **bold** names the bug; - is not found, ? is unknown,"
+        yield ". did not happen."
         yield ""
         shown = [view for view in views if any(outcome.job.view == view for outcome in some)]
         yield "| bug | named by | " + " | ".join(shown) + " |"
@@ -283,7 +284,7 @@ def cell(outcomes: list[Outcome]) -> str:
             code, certainty, _ = outcome.roots[0]
             told = f"{code}{certainty[0]}"
             counts[f"**{told}**" if code in outcome.expected else told] += 1
-    return " ".join(f"{text}×{count}" if count > 1 else text for text, count in counts.most_common())
+    return ", ".join(f"{text} x{count}" if count > 1 else text for text, count in counts.most_common())
 
 
 def share(part: int, whole: int) -> str:

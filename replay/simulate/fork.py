@@ -101,11 +101,10 @@ def copy_pte(k: Kernel, t: Task, parent: Mm, mm: Mm, va: int) -> Steps:
     elif pte is not None:
         mm.pte[va] = pte
         pte.maps[mm] = None
-        if not k.old and k.bug_name == "fork-joins-without-entry" and list_empty(mm):
-            if k.wrong("fork-joins-without-entry", t):
-                yield from k.lock(t, k.mmlist_lock)
-                add(k, t, mm, parent)
-                k.unlock(t, k.mmlist_lock)
+        if list_empty(mm) and k.wrong("fork-joins-without-entry", t):
+            yield from k.lock(t, k.mmlist_lock)
+            add(k, t, mm, parent)
+            k.unlock(t, k.mmlist_lock)
     k.unlock(t, ptl)
     k.unlock(t, child_ptl)
 

@@ -18,7 +18,8 @@ class Settings(msgspec.Struct, frozen=True):
 
     `ties`: steps that take no time the clock can see. `loss`: lines at which a CPU begins to lose events. `noise`: lines
     of other subsystems. `locks`: lock_acquire and lock_release of mmlist_lock and the locks around it are printed too.
-    `pace`: microseconds, the most that a step takes. `omit`: names of events that are not printed. `bug`: a name of the catalogue (bugs.py).
+    `pace`: microseconds, the most that a step takes.
+    `omit`: names of events that are not printed. `bug`: a name of the catalogue (bugs.py).
     """
 
     profile: str = "modern"

@@ -26,10 +26,10 @@ def add_to_swap(k: Kernel, t: Task, page: Page) -> Generator[bool | None, None, 
         offset = k.reserve_slots(area)
         if offset is None:
             continue
-        if k.bug_name == "reuses-held-slot" and (held := [o for o, s in area.slots.items() if s.count > 0]):
-            if k.wrong("reuses-held-slot", t):
-                area.inuse -= 1
-                offset = held[0]
+        held = [o for o, s in area.slots.items() if s.count > 0] if k.bug_name == "reuses-held-slot" else []
+        if held and k.wrong("reuses-held-slot", t):
+            area.inuse -= 1
+            offset = held[0]
         slot = area.slots[offset] = Slot()
         slot.cache = page
         page.entry = k.entry(area, offset)
