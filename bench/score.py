@@ -126,7 +126,7 @@ def settings_of(view: View, profile: str, seed: int, lines: int, bug: Bug | None
     return Settings(
         profile=profile,
         seed=seed,
-        lines=lines,
+        lines=lines * (5 if bug is not None and bug.rare else 1),
         view=view.view,
         loss=view.loss,
         ties=view.ties,
@@ -256,7 +256,7 @@ def matrix(wrong: list[Outcome]) -> Iterator[str]:
         if not some:
             continue
         yield from (f"## Kill matrix: {profile}", "")
-        yield "The codes of the first root violations, `p` proven, `l` likely; **bold** names the bug; - is not found, ? is unknown,"
+        yield "The codes of the first root violations, `p` proven, `l` likely; **bold** names the bug; - is not found, ? unknown,"
         yield ". did not happen."
         yield ""
         shown = [view for view in views if any(outcome.job.view == view for outcome in some)]

@@ -44,10 +44,11 @@ def list_empty(head: Node) -> bool:
     return head.next is head
 
 
-def list_add(new: Node, head: Node) -> None:
-    """include/linux/list.h: list_add; right after `head`."""
+def list_add(new: Node, head: Node, half: bool = False) -> None:
+    """include/linux/list.h: list_add; right after `head`. `half`: the back link is forgotten."""
     following = head.next
-    following.prev = new
+    if not half:
+        following.prev = new
     new.next = following
     new.prev = head
     head.next = new

@@ -44,7 +44,7 @@ def recheck_is_missing(k: Kernel, t: Task, site: str) -> bool:
 
 def add(k: Kernel, t: Task, mm: Mm, after: Mm) -> None:
     """list_add, and what the hook behind it says."""
-    list_add(mm, after)
+    list_add(mm, after, not list_empty(k.init_mm) and k.wrong("join-forgets-back-link", t))
     nr = ""
     if k.old:
         k.nr += 1

@@ -30,6 +30,8 @@ def add_to_swap(k: Kernel, t: Task, page: Page) -> Generator[bool | None, None, 
         if held and k.wrong("reuses-held-slot", t):
             area.inuse -= 1
             offset = held[0]
+        if k.wrong("alloc-does-not-count", t):
+            area.inuse -= 1
         slot = area.slots[offset] = Slot()
         slot.cache = page
         page.entry = k.entry(area, offset)

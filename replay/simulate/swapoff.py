@@ -80,7 +80,11 @@ def swapoff(k: Kernel, t: Task, area: Area, try_to_unuse: Walk) -> Steps:
 def _close(k: Kernel, t: Task, area: Area) -> Steps:
     yield None
     unlocked = k.wrong("drain-without-swap_lock", t)
-    if not unlocked:
+    if k.wrong("drain-takes-swap_lock-late", t):
+        yield from k.lock(t, k.mmlist_lock)
+        yield from k.lock(t, k.swap_lock)
+        k.unlock(t, k.mmlist_lock)
+    elif not unlocked:
         yield from k.lock(t, k.swap_lock)
     if not (k.old or k.wrong("does-not-drain", t)):
         yield from drain_mmlist(k, t)
