@@ -1,6 +1,6 @@
 """How often mmlist is right: correct histories and seeded bugs of simulated kernels, and what the replay says of them.
 
-    python bench/score.py [--small 60] [--seeds 2] [--large 0] [--jobs 2] [-o docs/score.md]
+    python bench/score.py [--small 20] [--seeds 2] [--large 0] [--jobs 2] [-o docs/score.md]
 
 Three things are measured in each cell (profile x view): false alarms on correct histories, seeded bugs that were found,
 and whether the first root violation names the bug. Nothing is random but by seed: the same options print the same page.
@@ -78,7 +78,7 @@ class Outcome(msgspec.Struct, frozen=True):
 def main() -> None:
     """Measure, print, write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--small", type=int, default=60, help="correct histories a cell")
+    parser.add_argument("--small", type=int, default=20, help="correct histories a cell")
     parser.add_argument("--seeds", type=int, default=2, help="histories a bug and cell")
     parser.add_argument("--large", type=int, default=0, help=f"correct histories of {LARGE} lines")
     parser.add_argument("--lines", type=int, default=LINES, help="lines of a small history")
