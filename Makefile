@@ -53,6 +53,9 @@ fuzz: $(READY) ## seek inputs that break the parser or the replay (SECONDS=600)
 linear: $(READY) ## whether time grows with the input's size alone, whatever stands in it
 	$(BIN)/python bench/linear.py
 
+score: $(READY) ## how often the verdict is right, on simulated kernels (ARGS="--small 1000 --seeds 10 --large 5")
+	$(BIN)/python bench/score.py $(ARGS)
+
 format: $(READY) ## put the code into the project's format
 	$(BIN)/ruff format $(CODE)
 	$(BIN)/ruff check --fix $(CODE)

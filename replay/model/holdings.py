@@ -183,6 +183,8 @@ class Holdings(Numbers, ABC):
             if entry.holders is None:
                 entry.holders = {}
             entry.holders[mm.address, mm.generation] = None
+        if hold.count and not self.certain(mm, hold):
+            hold.count = 0  # an unnamed release may have been of the one before: only this one is known to be held
         hold.count += 1
         if entry.freed_seq <= begin.seq:
             hold.since = begin.seq
