@@ -44,7 +44,7 @@ class Numbers(Core):
         """`at` shows mmlist_nr as it is after the join or removal of `mm`, which the model has stepped on."""
         if shown is None or self.profile.swap_only:
             return
-        if any(self.tied(change, at) for change in self.nr_changes.values()):
+        if any(self.tied(change, at) for change in self.nr_changes.values()) or not self._its_own(mm, at):
             self.nr = None
             return
         waiting = self._waiting() if self.nr is None or shown != self.nr else 0
@@ -55,6 +55,14 @@ class Numbers(Core):
                 self.nr_odd = NrShown(at, mm, shown, self.nr, self.nr_at)
         self.nr = None if waiting else shown
         self.nr_at, self.nr_seq = at, at.seq
+
+    def _its_own(self, mm: Mm, at: At) -> bool:
+        """Whether `at` is the line of the join or removal itself, or no other came since.
+
+        exec_mmap and mmput are printed when the lock is let go, and other tasks may have taken it since.
+        """
+        latest = max(self.nr_changes.values(), key=lambda change: change.seq, default=None)
+        return latest is None or latest is at or latest is mm.joined or latest is mm.left
 
     def nr_settled(self, at: At | None) -> None:
         """What differed is told once a line (`at`; None: the log's end) is later than all that could explain it."""
