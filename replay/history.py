@@ -258,9 +258,9 @@ class History:
         kept: c.Change | None = None
         events = self.binder.bind(record)
         for event in events:
-            if self.judge.waiting:
-                self.judge.later(event)
             changes = state.step(event)
+            if self.judge.waiting:
+                self.judge.later(at)
             if changes:
                 self.judge.judge(changes)
                 for change in changes:

@@ -6,32 +6,19 @@ from collections.abc import Iterable
 
 import msgspec
 
-from mmlist.replay.events import (
-    Event,
-    ExitMmap,
-    ExitMmapRet,
-    Lost,
-    MmFree,
-    Mmget,
-    MmInit,
-    MmlistAdd,
-    MmlistDel,
-    SwapClear,
-)
+from mmlist.replay.events import Lost
 from mmlist.replay.facts import Violation
 from mmlist.replay.invariants.base import Finding, Invariant
 from mmlist.replay.model import State
 from mmlist.replay.model.changes import Change
 from mmlist.replay.model.mm import Mm
+from mmlist.replay.model.ties import LIST, ORDER, Doubt, Subject
 from mmlist.replay.record import At
 
 _STRENGTH = {"undecided": 0, "likely": 1, "proven": 2}
 
 _RESTS_ON_LINKS = frozenset({"M1", "M4", "M5", "M6", "M7", "M8", "M9", "M11", "D3", "D6", "D9"})
 """What may break because a linked node was added again: the list's links are no guide after that."""
-
-_EXPLAIN = frozenset({MmlistAdd, MmlistDel, Mmget, SwapClear, MmInit, MmFree, ExitMmap, ExitMmapRet})
-"""Steps that, had they come a moment earlier, would explain that something was missing."""
 
 Key = tuple[str, int, int]
 
@@ -41,6 +28,14 @@ class _Span(msgspec.Struct):
 
     since: int | None
     until: int | None
+
+
+class _Fresh(msgspec.Struct):
+    """A violation, and what it rests on, while lines may come that the clock does not set after it."""
+
+    violation: Violation
+    subjects: list[Subject]
+    since: At | None
 
 
 class Judge:
@@ -64,7 +59,7 @@ class Judge:
         self._latest: dict[Key, int] = {}
         self._on_releases: set[int] = set()
         self._by_id: dict[int, Violation] = {}
-        self._recent: list[Violation] = []
+        self._recent: list[_Fresh] = []
         self._broken_ring: int | None = None
 
     @property
@@ -79,19 +74,16 @@ class Judge:
                 for finding in invariant.check(change, self._state):
                     self._add(invariant, finding)
 
-    def later(self, event: Event) -> None:
-        """A line after a violation, which the clock does not set after it, may be the step that would explain it."""
-        at = event.at
-        self._recent = [one for one in self._recent if not _over(one.at, at, self._state.grain)]
-        if type(event) not in _EXPLAIN:
-            return
-        for violation in self._recent:
-            if violation.mm == getattr(event, "mm", None) and self._state.tied(violation.at, at):
-                violation.certainty = "undecided"
-                violation.reason = f"the clock does not fix the order of lines {violation.at.line} and {at.line}"
+    def later(self, at: At) -> None:
+        """The model has stepped on a line after a violation, which the clock may not set after it: it may explain it."""
+        self._recent = [one for one in self._recent if not _over(one.violation.at, at, self._state.grain)]
+        for one in self._recent:
+            doubt = self._state.ties.doubt(one.subjects, one.since)
+            if doubt is not None and one.violation.certainty != "undecided":
+                one.violation.certainty, one.violation.reason = "undecided", _unordered(doubt.one, doubt.other)
 
     def _add(self, invariant: Invariant, finding: Finding) -> None:
-        certainty, reason = self._certainty(finding)
+        certainty, reason = self._certainty(invariant.code, finding)
         mm, generation = _identity(finding.mm)
         area = -1 if finding.type is None or finding.mm is not None else finding.type
         signature = invariant.code + ": " + " > ".join(f"{step.role} @{step.site}" for step in finding.witness)
@@ -131,8 +123,8 @@ class Judge:
         )
         self.violations.append(violation)
         self._by_id[violation.id] = violation
-        if finding.absence and finding.mm is not None:
-            self._recent.append(violation)
+        if not finding.alone:
+            self._recent.append(_Fresh(violation, _subjects(invariant.code, finding), finding.since))
         if finding.spreads and cause is None and self._broken_ring is None:
             self._broken_ring = violation.id
         self._rows[key] = violation
@@ -174,7 +166,7 @@ class Judge:
     def _span(self, id_: int, finding: Finding) -> None:
         if finding.rests_on_releases:
             self._on_releases.add(id_)
-        if finding.absence:
+        if not finding.alone:
             self._spans[id_] = _Span(None if finding.since is None else finding.since.ts, finding.at.ts)
         else:
             self._spans.pop(id_, None)
@@ -192,18 +184,27 @@ class Judge:
             return self._broken_ring
         return None
 
-    def _certainty(self, finding: Finding) -> tuple[str, str]:
+    def _doubted(self, code: str, finding: Finding) -> Doubt | None:
+        ties = self._state.ties
+        return ties.doubt(_subjects(code, finding), finding.since) if ties.doubts else None
+
+    def _certainty(self, code: str, finding: Finding) -> tuple[str, str]:
         state = self._state
         if self._doubt:
             return "undecided", self._doubt
+        if finding.alone:
+            return _capped(finding, "proven", "the line says it by itself")
         for one, other in finding.order:
             if one is not other and state.tied(one, other):
-                return "undecided", f"the clock does not fix the order of lines {one.line} and {other.line}"
-        if not finding.absence:
-            return _capped(finding, "proven", "the lines contradict each other")
+                return "undecided", _unordered(one, other)
+        doubt = self._doubted(code, finding)
+        if doubt is not None:
+            return "undecided", _unordered(doubt.one, doubt.other)
         since = 0 if finding.since is None else finding.since.seq
         if state.loss_seq and state.loss_seq >= since:
             return "undecided", "events were lost where a step that would explain it may have been"
+        if not finding.absence:
+            return _capped(finding, "proven", "the lines contradict each other")
         missing = self._missing(finding)
         if missing:
             return _capped(finding, "likely", "it relies on a step not having come, and " + missing)
@@ -231,6 +232,24 @@ class Judge:
 
 def _over(one: At, at: At, grain: int) -> bool:
     return one.ts is None or at.ts is None or at.ts > one.ts + grain
+
+
+def _unordered(one: At, other: At) -> str:
+    return f"the clock does not fix the order of lines {one.line} and {other.line}"
+
+
+def _subjects(code: str, finding: Finding) -> list[Subject]:
+    """What a finding rests on, as the model's ties know it."""
+    mms = [mm for mm in (finding.mm, *finding.beside) if mm is not None]
+    found: list[Subject] = [("mm", mm.address, 0) for mm in mms]
+    if finding.entry is not None:
+        found.append(("entry", finding.entry, 0))
+        found += [("hold", mm.address, finding.entry) for mm in mms]
+    if not mms or code.startswith("D"):
+        found.append(LIST)
+    if finding.placed:
+        found.append(ORDER)
+    return found
 
 
 def _overlap(span: _Span, event: Lost) -> bool:

@@ -22,9 +22,12 @@ class Finding(msgspec.Struct):
     `claims`: the lines from one to the other of a drain that this finding is about: what came of it, and was found before this
     could be, follows from it.
 
-    `absence`: it relies on a step not having come since `since` (None: since the log began); `explicit`: that step would
-    be an event of its own in this log. `order` are pairs of lines whose order the claim needs. `follows` are the
-    violations, as (code, mm) in order of preference, that would have caused this one. `cap` bounds the certainty.
+    `since`: the first of the lines that it rests on (None: the log's beginning); what was lost after it could explain it.
+    `alone`: it rests on the last line alone, whatever came before. `absence`: it relies on a step not having come since
+    `since`; `explicit`: that step would be an event of its own in this log. `order` are pairs of lines whose order the
+    claim needs, `beside` other mms than `mm` on whose state it rests, `placed`: it rests on the order of the list.
+    `follows` are the violations, as (code, mm) in order of preference, that would have caused this one. `cap` bounds the
+    certainty.
     """
 
     at: At
@@ -33,10 +36,13 @@ class Finding(msgspec.Struct):
     mm: Mm | None = None
     entry: int | None = None
     type: int | None = None
+    alone: bool = False
     absence: bool = True
     since: At | None = None
     explicit: bool = False
     order: list[tuple[At, At]] = msgspec.field(default_factory=list)
+    beside: list[Mm] = msgspec.field(default_factory=list)
+    placed: bool = False
     follows: list[tuple[str, Mm | None]] = msgspec.field(default_factory=list)
     cap: str = "proven"
     rests_on_releases: bool = False  # it holds only if every release of an entry was seen

@@ -78,7 +78,9 @@ def check(change: Broken, state: State) -> Iterator[Finding]:
             ),
         ],
         mm,
-        absence=change.look != "inherited",
+        alone=change.look == "inherited",
+        placed=change.look in ("linked", "unlinked"),
+        beside=[other] if other is not None else [],
         since=since,
         explicit=explicit,
         follows=[

@@ -118,7 +118,7 @@ def _finding(mm: Mm, step: Witness, what: str, shown: bool) -> Finding:
         f"{name(mm)}: {what}",
         [step],
         mm,
-        absence=not shown,
+        alone=shown,
         since=mm.born,
         explicit=True,
     )

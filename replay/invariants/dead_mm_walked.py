@@ -44,7 +44,7 @@ def check(change: WalkedDead, state: State) -> Iterator[Finding]:
         f"swapoff {did} {name(mm)}, whose mm_users is 0",
         lines,
         mm,
-        absence=not shown,
+        alone=shown,
         since=zero if zero is not None and zero.seq < change.at.seq else change.at,
         explicit=state.carries.births,
         order=[(zero, change.at)] if zero is not None and not shown else [],

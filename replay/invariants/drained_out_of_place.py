@@ -103,6 +103,7 @@ def _in_swapoff(change: DrainMisplaced, state: State) -> Finding:
         [begins, *([other, drained] if seen.seq < change.at.seq else [drained, other])],
         type=call.type,
         absence=False,
+        since=call.at,
         claims=(change.at, seen) if seen.seq > change.at.seq else None,
         episode=call.at.seq,
     )
@@ -142,7 +143,7 @@ def _poisoned(change: DrainMisplaced, state: State) -> Finding:
         [poisoned] if here else [witness(drained, "drained here", "drain_mmlist"), poisoned],
         mm,
         absence=not here,
-        since=drained,
+        since=mm.joined if here else drained,
         order=[] if here else [(drained, change.at)],
         episode=drained.seq,
     )

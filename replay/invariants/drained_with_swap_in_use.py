@@ -36,6 +36,7 @@ def check(change: Drained, state: State) -> Iterator[Finding]:
                 witness(change.at, "drained here", "list_del_init", "the drain was refused", _SHOULD),
             ],
             absence=False,
+            since=change.contradicted,
         )
         return
     if change.busy is None:

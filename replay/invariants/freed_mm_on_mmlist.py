@@ -49,7 +49,7 @@ def check(change: Freed, state: State) -> Iterator[Finding]:
             ),
         ],
         mm,
-        absence=not change.linked,
+        alone=change.linked and not change.implied,
         since=mm.joined,
         explicit=state.carries.joins_explicit and state.carries.leaves_explicit and not change.implied,
         follows=[("C4", mm), ("M4", mm), ("M2", mm), ("M8", mm), ("M9", mm), ("C3", mm)],

@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from mmlist.replay.invariants.base import ALL, Finding, Invariant, name, needs, witness
 from mmlist.replay.model import State
 from mmlist.replay.model.changes import Freed
+from mmlist.replay.record import At
 
 
 def check(change: Freed, state: State) -> Iterator[Finding]:
@@ -50,10 +51,21 @@ def check(change: Freed, state: State) -> Iterator[Finding]:
         ],
         mm,
         absence=not change.fetched,
-        since=mm.users_at,
+        since=_since(change),
         explicit=state.carries.gets_explicit,
         follows=[("C5", mm)],
     )
+
+
+def _since(change: Freed) -> At | None:
+    """The first line that it rests on: what told mm_users, and of one user that somebody had the mm, or that it joined."""
+    mm = change.mm
+    told = None if change.fetched else mm.users_at
+    if change.users != 1:
+        return told or change.at
+    shown = [at for at in (mm.used, mm.joined, mm.drained) if at is not None]
+    had = max(shown, key=lambda at: at.seq, default=change.at)
+    return had if told is None or told.seq > had.seq else told
 
 
 INVARIANT = Invariant(

@@ -59,6 +59,7 @@ def check(change: Joined | Broken, state: State) -> Iterator[Finding]:
         mm,
         since=off,
         explicit=change.observed,
+        beside=[parent],
         follows=[("M1", parent), ("M8", parent), ("M2", parent), ("M9", parent), ("D1", None)],
     )
 

@@ -27,6 +27,7 @@ from mmlist.replay.invariants.base import ALL, Finding, Invariant, name, needs, 
 from mmlist.replay.model import State
 from mmlist.replay.model.changes import Misplaced
 from mmlist.replay.model.mm import Mm
+from mmlist.replay.record import At
 
 _SHOULD = {
     "fork": "a child is linked right after its parent (mm/memory.c: copy_nonpresent_pte, 2.6.9 kernel/fork.c: dup_mmap)",
@@ -59,10 +60,18 @@ def check(change: Misplaced, state: State) -> Iterator[Finding]:
         lines,
         mm,
         absence=bool(change.seen),
-        since=change.joined,
+        since=_since(change),
+        placed=True,
+        beside=[other for other in (change.due, change.after) if other is not None],
         follows=[("M2", mm), ("M8", mm), ("M9", mm)],
         cap="likely" if change.seen else "proven",
     )
+
+
+def _since(change: Misplaced) -> At:
+    """The first line that it rests on: the parent's join, or its own."""
+    due = change.due
+    return due.joined if due is not None and due.joined is not None else change.joined
 
 
 def _place(mm: Mm | None) -> str:

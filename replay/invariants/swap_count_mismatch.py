@@ -79,7 +79,7 @@ def _underflow(change: Counted) -> Finding:
         ],
         change.mm,
         change.entry,
-        absence=False,
+        alone=True,
     )
 
 

@@ -48,7 +48,7 @@ def check(change: Put, state: State) -> Iterator[Finding]:
         f"{name(mm)} is put although its mm_users is {change.before}",
         lines,
         mm,
-        absence=not change.fetched,
+        alone=change.fetched,
         since=mm.born,
         explicit=state.carries.gets_explicit,
         follows=[("C2", mm), ("C1", mm)],

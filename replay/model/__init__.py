@@ -72,6 +72,9 @@ class State(Locks):
     def step(self, event: e.Event) -> list[Change]:
         """Step on one event; what it changed, in order."""
         self.changes = []
+        self.ties.note(event)
+        if event.at.cpu not in self.cpus:
+            self.cpus.add(event.at.cpu)
         if self.deferred:
             self.look_again(event.at)
         if self.carries.locks:

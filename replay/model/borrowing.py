@@ -42,7 +42,7 @@ class Borrowing(Progress):
         mm = self.mm_at(event.mm, event.at)
         if mm.exit_began is not None and mm.exit_began.seq <= self.loss_seq:
             mm = self.renew(mm, event.at)
-        mm.used = True
+        mm.used = event.at
         mm.count = None  # use_mm takes one mm_count, by an event of its own or not
         if event.at.pid is not None:
             self.borrowed[event.at.pid] = (event.mm, event.at)

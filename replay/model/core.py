@@ -10,6 +10,7 @@ from mmlist.replay.model.mm import APART, MEMBER, Mm
 from mmlist.replay.model.mmlist import Mmlist, Node
 from mmlist.replay.model.profile import Profile
 from mmlist.replay.model.swap import Area, Entry, SwapoffCall
+from mmlist.replay.model.ties import Ties
 from mmlist.replay.record import At
 
 INIT_MM = 0
@@ -66,6 +67,7 @@ class Core:
         self.head_address = None if init_mm is None or mmlist_offset is None else init_mm + mmlist_offset
         self.shift = shift
         self.grain = grain
+        self.ties = Ties(grain)
         self.mms: dict[int, Mm] = {}
         self.generations: dict[int, int] = {}
         self.list = Mmlist()
@@ -89,6 +91,7 @@ class Core:
         self.nr: int | None = None  # mmlist_nr of 2.6.9, as last shown and counted since
         self.nr_at: At | None = None
         self.nr_changes: dict[int | None, At] = {}  # the last join or removal, by CPU
+        self.cpus: set[int | None] = set()
         self.nr_odd: NrShown | None = None  # one that differs, until no line of equal time can come that explains it
         self.nr_seq = 0
         self.broken: At | None = None  # a linked node was added again: links are no guide from here on

@@ -40,7 +40,7 @@ class Lives(Memberships):
         child = self.mm_at(event.child, event.at)
         parent = self.mm_at(event.parent, event.at)
         self._forked(child, parent)
-        child.used = parent.used = True
+        child.used = parent.used = event.at
         if child.placed is not None and (child.placed.site == "fork" or not self.profile.swap_only):
             self.place_caused(child, "fork", parent, event.at)
         if self.carries.joins_explicit and not self.profile.swap_only and child.listed == OFF:
@@ -62,7 +62,7 @@ class Lives(Memberships):
     def on_exec_mmap(self, event: e.ExecMmap) -> None:
         """fs/exec.c: exec_mmap: the task takes the mm."""
         mm = self.mm_at(event.mm, event.at)
-        mm.used = True
+        mm.used = event.at
         if event.at.pid is not None:
             self.flags.pop(event.at.pid, None)  # fs/exec.c: begin_new_exec clears PF_KTHREAD
         if mm.life.born_by == "unknown" and mm.born is not None:
@@ -78,7 +78,7 @@ class Lives(Memberships):
         """A task has the mm: it is in use."""
         self.task_mms[event.pid] = event.mm
         if event.mm:
-            self.mm_at(event.mm, event.at).used = True
+            self.mm_at(event.mm, event.at).used = event.at
 
     def not_transient(self, event: e.Event) -> None:
         """2.6.10's swapoff raises a dying mm to 1 and at once back to 0; anything else in between makes it a get."""

@@ -67,7 +67,7 @@ class Looks(Lives):
     def _is_mm(self, address: int) -> bool:
         """Whether `address` is certainly an mm that tasks have or had, and not init_mm."""
         mm = self.mms.get(address)
-        return mm is not None and (mm.born is not None or mm.used)
+        return mm is not None and (mm.born is not None or mm.used is not None)
 
     def _freed_before(self, link: int | None, at: At) -> bool:
         if link is None or self.offset is None or not self.carries.births:

@@ -120,7 +120,7 @@ class Mm:
         self.fork_failed: At | None = None
         self.exit_began: At | None = None
         self.exit_ended: At | None = None
-        self.used = False  # a task had it, or a fork filled it
+        self.used: At | None = None  # the last line that showed that a task had it, or a fork filled it
         self.duplicated: At | None = None
         self.holdings: dict[int, Hold] | None = None
         self.released = 0  # replay position up to which holdings may have been released unseen

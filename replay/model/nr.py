@@ -44,6 +44,8 @@ class Numbers(Core):
         """`at` shows mmlist_nr as it is after the join or removal of `mm`, which the model has stepped on."""
         if shown is None or self.profile.swap_only:
             return
+        if not (self.carries.joins_explicit and self.carries.leaves_explicit) and len(self.cpus) > 1:
+            return  # exec_mmap and mmput print it when others have joined and left, whose own lines are still to come
         if any(self.tied(change, at) for change in self.nr_changes.values()) or not self._its_own(mm, at):
             self.nr = None
             return
