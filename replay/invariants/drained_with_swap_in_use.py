@@ -52,6 +52,7 @@ def check(change: Drained, state: State) -> Iterator[Finding]:
         ],
         type=type_,
         since=at,
+        cap="proven" if change.kept else "undecided",
         explicit=change.observed and state.carries.releases_visible,
     )
 

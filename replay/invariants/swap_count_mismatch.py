@@ -86,7 +86,7 @@ def _underflow(change: Counted) -> Finding:
 def _unused(change: Counted) -> Finding:
     assert change.entry is not None and change.state is not None
     site = "swap_free" if change.what == "free" else "swap_duplicate"
-    lines = [witness(change.state.at, "count became 0 here", "swap_map")] if change.state.at is not None else []
+    lines = [witness(change.then, "count became 0 here", "swap_map")] if change.then is not None else []
     return Finding(
         change.at,
         f"{change.what} of swap entry {change.entry:#x} although its count is 0",
@@ -102,9 +102,9 @@ def _unused(change: Counted) -> Finding:
         ],
         change.mm,
         change.entry,
-        since=change.state.at,
+        since=change.since,
         explicit=True,
-        order=[(change.state.at, change.at)] if change.state.at is not None else [],
+        order=[(change.then, change.at)] if change.then is not None else [],
     )
 
 

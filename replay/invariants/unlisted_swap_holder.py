@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from mmlist.replay.invariants.base import SWAP_ONLY, Finding, Invariant, kernel_site, name, needs, witness
 from mmlist.replay.model import State
 from mmlist.replay.model.changes import Unlisted
+from mmlist.replay.record import At
 
 _SHOULD = {
     "unmap": "try_to_unmap_one links an mm that is off the list right after init_mm, under mmlist_lock, before it sets the "
@@ -65,7 +66,7 @@ def check(change: Unlisted, state: State) -> Iterator[Finding]:
         mm,
         change.entry,
         type=state.type_of(change.entry),
-        since=hold.at if change.why == "seen" else (mm.left or mm.born),
+        since=hold.at if change.why == "seen" else _first(hold.at, mm.left or mm.born),
         explicit=not change.inferred and hold.observed and state.carries.joins_explicit,
         order=[(hold.at, change.at)],
         follows=[(code, mm) for code in ("M8", "M5", "M11", "M2", "M3", "M9", "D4", "D2")]
@@ -73,6 +74,10 @@ def check(change: Unlisted, state: State) -> Iterator[Finding]:
         rests_on_releases=not hold.observed,
         episode=(mm.left or mm.born or hold.at).seq,
     )
+
+
+def _first(held: At, off: At | None) -> At | None:
+    return off if off is None or off.seq < held.seq else held
 
 
 INVARIANT = Invariant(

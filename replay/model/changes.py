@@ -178,6 +178,8 @@ class Counted(Change):
     usage: int | None
     state: Entry | None
     mm: Mm | None
+    then: At | None = None  # the line that the count before is of
+    since: At | None = None  # the line from which on it was counted
 
 
 class Drained(Change):
@@ -188,6 +190,7 @@ class Drained(Change):
     contradicted: At | None  # the line that said an area is in use, nothing is drained
     members: int
     observed: bool
+    kept: bool = True  # what was in use is known to have been so at the drain itself
 
 
 class DrainMisplaced(Change):

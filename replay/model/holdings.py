@@ -82,6 +82,7 @@ class Holdings(Numbers, ABC):
         entry.fresh = self.profile.slot_count == 0
         entry.count = None if entry.fresh else self.profile.slot_count
         entry.seq, entry.at = event.at.seq, event.at
+        entry.counted_since = event.at
         entry.cached, entry.shmem = True, False
 
     def on_swap_duplicate(self, event: e.SwapDuplicate) -> None:
@@ -116,7 +117,7 @@ class Holdings(Numbers, ABC):
             entry.count = 0
         entry.fresh = False
         before = entry.count if known else None
-        self.emit(Counted(at, value, what, before, None, entry, mm))
+        self.emit(Counted(at, value, what, before, None, entry, mm, entry.at, entry.counted_since))
         if before is None:
             entry.count = None
         else:
@@ -131,6 +132,7 @@ class Holdings(Numbers, ABC):
         self.emit(Counted(event.at, event.entry, "usage", None, event.usage, entry, mm))
         if entry is not None and not event.usage & _CONTINUED:
             entry.count, entry.seq, entry.at = event.usage & ~_HAS_CACHE, event.at.seq, event.at
+            entry.counted_since = event.at
             entry.cached = bool(event.usage & _HAS_CACHE)
 
     def on_swap_shmem(self, event: e.SwapShmem) -> None:

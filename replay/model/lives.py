@@ -263,9 +263,24 @@ class Lives(Memberships):
         self.end_life(mm, at)
 
     def renew(self, mm: Mm, at: At) -> Mm:
-        """A dying mm lives again after a loss: it was freed, and its address used anew, in what was lost."""
+        """A dying mm lives again after a loss: it was freed, and its address used anew, in what was lost.
+
+        A join that came since was of the one that lives there now.
+        """
+        joined = mm.listed == MEMBER and mm.joined is not None and mm.joined.seq > self.loss_seq
+        node = mm.node
+        if mm.membership is not None:
+            self.close_membership(mm, at, "unknown")
+        self.members.pop(mm.address, None)
+        if self.linked(mm) and not joined:
+            self.list.remove(node, at.ts)
+        mm.listed = UNKNOWN
         self._end(mm, at, implied=True)
-        return self.mm_at(mm.address, at)
+        new = self.mm_at(mm.address, at)
+        if joined:
+            self.list.replace(node, new.node, at.ts)
+            self.learn_member(new, at, before_log=False)
+        return new
 
     def end_life(self, mm: Mm, at: At) -> None:
         """The generation leaves the model; its facts are complete."""

@@ -102,7 +102,7 @@ class Memberships(Holdings):
                 self.place_caused(
                     mm, due.site, None if due.after == INIT_MM else self.mm_at(due.after, event.at), event.at
                 )
-            elif mm.used and mm.parent is None and not self.profile.swap_only:
+            elif mm.used and mm.parent is None and not self.profile.swap_only and mm.used.seq > self.loss_seq:
                 self.place_caused(mm, "exec", None, event.at)
         self.join(mm, site, parent, event.at, event.at, observed=True, known_place=event.after is not None)
         self.show_nr(event.nr, mm, event.at)

@@ -121,6 +121,17 @@ class Mmlist:
         if following is not None and following is not node:
             following.set_prev(before if before is not node else following, ts)
 
+    def replace(self, old: Node, new: Node, ts: int | None) -> None:
+        """Put `new` where `old` is."""
+        before, following = old.prev, old.next
+        new.seq, new.rank = old.seq, old.rank
+        new.set_prev(before if before is not old else new, ts)
+        new.set_next(following if following is not old else new, ts)
+        if before is not None and before is not old:
+            before.set_next(new, ts)
+        if following is not None and following is not old:
+            following.set_prev(new, ts)
+
     def walk(self, limit: int = 1 << 20) -> list[Mm]:
         """The members in list order, as far as the pointers are known; ends at the head, an unknown or a loop."""
         found: list[Mm] = []

@@ -24,6 +24,7 @@ class Entry(msgspec.Struct):
     count: int | None = None
     seq: int = 0
     at: At | None = None
+    counted_since: At | None = None
     cached: bool | None = None
     shmem: bool = False
     fresh: bool = False  # allocated, its first duplicate still to come: shmem's would not show

@@ -243,12 +243,25 @@ class Swapoffs(Observed):
             self._close(call.type, event.at)
 
     def _drained_in_use(self, call: SwapoffCall, event: e.SwapoffRet) -> None:
-        """An area that was in use when the swapoff began and is when it returns was in use at its drain."""
+        """An area in use when the swapoff began and when it returns, with an entry held all the time, was so at its drain."""
         if call.drain is None or call.fact.drained != 1 or call.judged:
             return
         before, after = self._busy(call, call.inuse_begin, call.at), self._busy(call, event.inuse, event.at)
         if before is not None and after is not None and before[0] == after[0]:
-            self.emit(Drained(call.drain, call, before, None, call.fact.members_before or 0, False))
+            kept = self._kept(call, before[0])
+            if kept or call.fact.members_before:
+                self.emit(Drained(call.drain, call, before, None, call.fact.members_before or 0, False, kept))
+
+    def _kept(self, call: SwapoffCall, type_: int) -> bool:
+        """Whether an entry of the area was certainly held since before the swapoff: pages in use may be another's by now.
+
+        inuse_pages counts slots that a CPU has only reserved, too (mm/swap_slots.c); those go and come unseen.
+        """
+        return any(
+            value >> self.shift == type_ and hold.since < call.at.seq and self.certain(mm, hold)
+            for mm in self.holders.values()
+            for value, hold in (mm.holdings or {}).items()
+        )
 
     def _drain_due(self, call: SwapoffCall, event: e.SwapoffRet) -> None:
         """Without explicit drain events: what the list's head, or the profile's kernel, says of the drain."""
@@ -280,7 +293,8 @@ class Swapoffs(Observed):
         call.fact.drained = 1
         call.fact.drain_line = at.line
         if self.members:
-            self.emit(Drained(at, call, busy, None, len(self.members), False))
+            kept = busy is not None and self._kept(call, busy[0])
+            self.emit(Drained(at, call, busy, None, len(self.members), False, kept))
         for mm, seen, _name in call.maybe:
             if mm.listed == MEMBER and self.mms.get(mm.address) is mm:
                 self.leave(mm, "drain", seen, observed=False)
