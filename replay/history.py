@@ -20,6 +20,7 @@ from mmlist.replay.mapping import Item, Mapping
 from mmlist.replay.model import State, type_shift
 from mmlist.replay.model import changes as c
 from mmlist.replay.order import ordered
+from mmlist.replay.orders import MOST_STEPS, legal_orders
 from mmlist.replay.parse import BACKWARDS, Parser
 from mmlist.replay.payload import fields
 from mmlist.replay.record import At, Loss, Record, Unparsed
@@ -93,17 +94,28 @@ class History:
         self.aliases = None if self.mapping is None else self.mapping.aliases
         self.mapped: Counter[str] = Counter()
         self.survey, self.parser = self._survey()
+        self.checked = [self._status(invariant) for invariant in self.invariants]
+        self.state, self.binder, self.judge = self._parts(_grain(self.parser))
+        self.tasks: dict[int, f.TaskSpan] = {}
+        self.losses: Counter[str] = Counter()
+        self.seq = 0
+        self.late = ""
+        self.names: set[str] = set()
+        self.ours: Counter[str] = Counter()
+
+    def _parts(self, grain: int) -> tuple[State, Binder, Judge]:
+        """The model, the binder and the judge, at the log's beginning; with a clock of `grain`, -1: no two lines are tied."""
         found = self.survey
-        self.state = State(
+        state = State(
             found.profile,
             found.carries,
             mmlist_offset=found.mmlist_offset,
             init_mm=found.init_mm,
             shift=type_shift(found.profile, found.entry_max),
-            grain=_grain(self.parser),
+            grain=grain,
         )
-        self.state.second = 10**9 if self.parser.ts_unit == "ns" else None
-        self.binder = Binder(
+        state.second = 10**9 if self.parser.ts_unit == "ns" else None
+        binder = Binder(
             found.names,
             init_mm=found.init_mm,
             assigns_explicit=found.carries.assigns_explicit,
@@ -112,17 +124,9 @@ class History:
             aio_names=found.aio_names,
             distrusted=frozenset(found.distrusted),
         )
-        self.checked = [self._status(invariant) for invariant in self.invariants]
         active = [i for i, status in zip(self.invariants, self.checked, strict=True) if status.status == "checked"]
-        self.judge = Judge(
-            active, self.state, reports_loss=self.parser.dialect not in _SILENT_DIALECTS, doubt=_doubt(self.parser)
-        )
-        self.tasks: dict[int, f.TaskSpan] = {}
-        self.losses: Counter[str] = Counter()
-        self.seq = 0
-        self.late = ""
-        self.names: set[str] = set()
-        self.ours: Counter[str] = Counter()
+        reports_loss = self.parser.dialect not in _SILENT_DIALECTS
+        return state, binder, Judge(active, state, reports_loss=reports_loss, doubt=_doubt(self.parser))
 
     def _parser(self) -> Parser:
         return Parser(self.log, NAMES if self.mapping is None else self.mapping.names)
@@ -235,6 +239,7 @@ class History:
         self._not_carried()
         self.judge.judge(state.finish(last))
         self.judge.finish()
+        self._settle_order()
         state.close()
         yield from self._drain()
         yield from self.tasks.values()
@@ -292,6 +297,41 @@ class History:
     def _drain(self) -> Iterator[f.Fact]:
         ready, self.state.facts = self.state.facts, []
         yield from ready
+
+    # --- the order of tied lines -------------------------------------------------------------------------------------
+
+    def _settle_order(self) -> None:
+        """What the order of tied lines left undecided: judge it in every order, if they are not too many."""
+        lines = self.judge.unordered()
+        if not lines or self.late or self.ours.total() > MOST_STEPS:
+            return
+        items = [item for item in ordered(self._records(self._parser())) if not isinstance(item, Unparsed)]
+        orders = legal_orders(items, self.state.grain, lines)
+        if orders is None:
+            return
+        for order in orders:
+            self.judge.in_this_order(self._judged(order), [item.at.line for item in order if item.at.line in lines])
+        self.judge.in_every_order(len(orders))
+
+    def _judged(self, items: list[Record | Loss]) -> Judge:
+        """The judge of what happened, had it been in this very order."""
+        state, binder, judge = self._parts(-1)
+        last: At | None = None
+        for seq, item in enumerate(items, 1):
+            item.at.seq = seq
+            if isinstance(item, Loss):
+                for event in binder.lost(item):
+                    judge.judge(state.step(event))
+                    if isinstance(event, Lost):
+                        judge.lost(event)
+                continue
+            last = item.at
+            for event in binder.bind(item):
+                judge.judge(state.step(event))
+            state.facts.clear()
+        judge.judge(state.finish(last))
+        judge.finish()
+        return judge
 
     # --- the end -----------------------------------------------------------------------------------------------------
 

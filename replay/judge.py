@@ -12,7 +12,7 @@ from mmlist.replay.invariants.base import Finding, Invariant
 from mmlist.replay.model import State
 from mmlist.replay.model.changes import Change
 from mmlist.replay.model.mm import Mm
-from mmlist.replay.model.ties import LIST, ORDER, Doubt, Subject
+from mmlist.replay.model.ties import LIST, ORDER, Subject
 from mmlist.replay.record import At
 
 _STRENGTH = {"undecided": 0, "likely": 1, "proven": 2}
@@ -28,6 +28,15 @@ class _Span(msgspec.Struct):
 
     since: int | None
     until: int | None
+
+
+class _Unordered(msgspec.Struct):
+    """A violation that only the order of tied lines leaves undecided: how certain it were, were their order fixed."""
+
+    certainty: str
+    reason: str
+    lines: set[int]
+    against: list[int] | None = None  # the lines in an order in which it is none
 
 
 class _Fresh(msgspec.Struct):
@@ -60,6 +69,7 @@ class Judge:
         self._on_releases: set[int] = set()
         self._by_id: dict[int, Violation] = {}
         self._recent: list[_Fresh] = []
+        self._unordered: dict[int, _Unordered] = {}
         self._broken_ring: int | None = None
 
     @property
@@ -79,11 +89,20 @@ class Judge:
         self._recent = [one for one in self._recent if not _over(one.violation.at, at, self._state.grain)]
         for one in self._recent:
             doubt = self._state.ties.doubt(one.subjects, one.since)
-            if doubt is not None and one.violation.certainty != "undecided":
-                one.violation.certainty, one.violation.reason = "undecided", _unordered(doubt.one, doubt.other)
+            violation = one.violation
+            if doubt is not None and violation.certainty != "undecided":
+                lines = self._state.ties.lines(one.subjects, one.since)
+                if lines:
+                    self._unordered[violation.id] = _Unordered(violation.certainty, violation.reason, lines)
+                violation.certainty, violation.reason = "undecided", _either(doubt.one, doubt.other)
 
     def _add(self, invariant: Invariant, finding: Finding) -> None:
-        certainty, reason = self._certainty(invariant.code, finding)
+        certainty, reason = self._certainty(finding)
+        unordered = None
+        if certainty != "undecided" and not finding.alone:
+            unordered = self._in_doubt(invariant.code, finding, certainty, reason)
+            if unordered is not None:
+                certainty, reason = "undecided", unordered[1]
         mm, generation = _identity(finding.mm)
         area = -1 if finding.type is None or finding.mm is not None else finding.type
         signature = invariant.code + ": " + " > ".join(f"{step.role} @{step.site}" for step in finding.witness)
@@ -91,6 +110,8 @@ class Judge:
         key = (invariant.code, mm, generation, area, told_apart)
         cause = self._cause(invariant.code, finding)
         if cause is not None and self._by_id[cause].certainty == "undecided":
+            if cause in self._unordered and certainty != "undecided":
+                unordered = _Unordered(certainty, reason, set()), reason
             certainty, reason = "undecided", f"it follows from violation {cause}, which is undecided"
         known = self._rows.get(key)
         if known is not None:
@@ -101,6 +122,7 @@ class Judge:
                 known.at, known.witness, known.message = finding.at, finding.witness, finding.message
                 known.signature = signature
                 self._span(known.id, finding)
+                self._keep_order(known.id, unordered)
             return
         violation = Violation(
             id=len(self.violations) + 1,
@@ -122,6 +144,7 @@ class Judge:
             witness=finding.witness,
         )
         self.violations.append(violation)
+        self._keep_order(violation.id, unordered)
         self._by_id[violation.id] = violation
         if not finding.alone:
             self._recent.append(_Fresh(violation, _subjects(invariant.code, finding), finding.since))
@@ -184,22 +207,65 @@ class Judge:
             return self._broken_ring
         return None
 
-    def _doubted(self, code: str, finding: Finding) -> Doubt | None:
+    def _in_doubt(
+        self, code: str, finding: Finding, certainty: str, reason: str
+    ) -> tuple[_Unordered | None, str] | None:
+        """Whether the order of tied lines could explain `finding`: how certain it were else (None: not to be tried), why."""
         ties = self._state.ties
-        return ties.doubt(_subjects(code, finding), finding.since) if ties.doubts else None
+        subjects = _subjects(code, finding)
+        doubt = ties.doubt(subjects, finding.since) if ties.doubts else None
+        pair = next(((a, b) for a, b in finding.order if a is not b and self._state.tied(a, b)), None)
+        if doubt is None and pair is None:
+            return None
+        lines = ties.lines(subjects, finding.since)
+        if lines is not None and pair is not None:
+            lines.update(at.line for at in pair)
+        one, other = pair if pair is not None else (doubt.one, doubt.other) if doubt is not None else (finding.at,) * 2
+        return (None if lines is None else _Unordered(certainty, reason, lines)), _either(one, other)
 
-    def _certainty(self, code: str, finding: Finding) -> tuple[str, str]:
+    def _keep_order(self, id_: int, unordered: tuple[_Unordered | None, str] | None) -> None:
+        if unordered is not None and unordered[0] is not None:
+            self._unordered[id_] = unordered[0]
+        else:
+            self._unordered.pop(id_, None)
+
+    # --- the orders of tied lines ------------------------------------------------------------------------------------
+
+    def unordered(self) -> set[int]:
+        """The lines whose order alone leaves violations undecided."""
+        return {line for one in self._unordered.values() for line in one.lines}
+
+    def in_this_order(self, other: Judge, lines: list[int]) -> None:
+        """What `other` found, in an order of `lines` that the clock allows: what is none there may be none."""
+        found: dict[tuple[str, int | None, int | None], str] = {}
+        for violation in other.violations:
+            key = _about(violation)
+            if _STRENGTH[violation.certainty] >= _STRENGTH[found.get(key, "undecided")]:
+                found[key] = violation.certainty
+        for id_, one in self._unordered.items():
+            certainty = found.get(_about(self._by_id[id_]), "undecided")
+            if certainty == "undecided":
+                one.against = one.against or lines
+            elif _STRENGTH[certainty] < _STRENGTH[one.certainty]:
+                one.certainty, one.reason = certainty, "it is only likely in some orders that the clock allows"
+
+    def in_every_order(self, orders: int) -> None:
+        """All `orders` have been heard: what holds in each of them is as certain as it is in them."""
+        for id_, one in self._unordered.items():
+            violation = self._by_id[id_]
+            if one.against is None:
+                violation.certainty = one.certainty
+                violation.reason = f"{one.reason}; it is so in all {orders} orders that the clock allows"
+            else:
+                order = ", ".join(map(str, one.against))
+                violation.reason += f"; in the order {order} it is none" if order else ""
+
+    def _certainty(self, finding: Finding) -> tuple[str, str]:
         state = self._state
         if self._doubt:
             return "undecided", self._doubt
         if finding.alone:
             return _capped(finding, "proven", "the line says it by itself")
-        for one, other in finding.order:
-            if one is not other and state.tied(one, other):
-                return "undecided", _unordered(one, other)
-        doubt = self._doubted(code, finding)
-        if doubt is not None:
-            return "undecided", _unordered(doubt.one, doubt.other)
         since = 0 if finding.since is None else finding.since.seq
         if state.loss_seq and state.loss_seq >= since:
             return "undecided", "events were lost where a step that would explain it may have been"
@@ -234,7 +300,12 @@ def _over(one: At, at: At, grain: int) -> bool:
     return one.ts is None or at.ts is None or at.ts > one.ts + grain
 
 
-def _unordered(one: At, other: At) -> str:
+def _about(violation: Violation) -> tuple[str, int | None, int | None]:
+    """What a violation is about, whatever the generation: its code, and its mm or area."""
+    return violation.code, violation.mm, violation.type if violation.mm is None else None
+
+
+def _either(one: At, other: At) -> str:
     return f"the clock does not fix the order of lines {one.line} and {other.line}"
 
 

@@ -48,6 +48,7 @@ def check(change: NrShown | Missing, state: State) -> Iterator[Finding]:
         ],
         change.mm,
         since=change.since,
+        placed=True,
         explicit=explicit,
         follows=[
             *((code, change.mm) for code in ("M2", "M5", "M11", "M6", "M8")),

@@ -64,7 +64,9 @@ class Numbers(Core):
         exec_mmap and mmput are printed when the lock is let go, and other tasks may have taken it since.
         """
         latest = max(self.nr_changes.values(), key=lambda change: change.seq, default=None)
-        return latest is None or latest is at or latest is mm.joined or latest is mm.left
+        if latest is None or latest is at:
+            return True
+        return latest in (mm.joined, mm.left) and not any(self.tied(one, latest) for one in self.nr_changes.values())
 
     def nr_settled(self, at: At | None) -> None:
         """What differed is told once a line (`at`; None: the log's end) is later than all that could explain it."""

@@ -101,6 +101,18 @@ class Ties:
                 return self.doubts[subject][0]
         return None if self._all_since is None else Doubt(self._all_since, self._all_since)
 
+    def lines(self, subjects: Iterable[Subject], since: At | None) -> set[int] | None:
+        """The lines of all doubts about `subjects` that are no older than `since`; None if not all are remembered."""
+        oldest = 0 if since is None else since.seq
+        found: set[int] = set()
+        for subject in subjects:
+            if self._forgotten.get(subject, -1) >= oldest:
+                return None
+            for doubt in self.doubts.get(subject, ()):
+                if max(doubt.one.seq, doubt.other.seq) >= oldest:
+                    found.update((doubt.one.line, doubt.other.line))
+        return None if self._all_since is not None else found
+
     def _index(self) -> None:
         for event in self._window[self._indexed :]:
             self._touch(event)
