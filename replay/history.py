@@ -39,6 +39,8 @@ _FIELDS = frozenset(
 """Fields by which the events of ours say something (EVENTS.md)."""
 
 _HEADER_LINES = 200
+_LOCAL = 10_000
+"""Nanoseconds within which the order across CPUs is not taken for certain with trace_clock `local`."""
 _SILENT_DIALECTS = frozenset({"perf_script", "perf_script_bare"})
 
 
@@ -95,7 +97,7 @@ class History:
         self.mapped: Counter[str] = Counter()
         self.survey, self.parser = self._survey()
         self.checked = [self._status(invariant) for invariant in self.invariants]
-        self.state, self.binder, self.judge = self._parts(_grain(self.parser))
+        self.state, self.binder, self.judge = self._parts(_grain(self.parser, self.survey.clock))
         self.tasks: dict[int, f.TaskSpan] = {}
         self.losses: Counter[str] = Counter()
         self.seq = 0
@@ -236,6 +238,7 @@ class History:
         if items.late:
             self.late = f"{items.late} lines stand further out of order than can be sorted"
             self.judge.mistrust(self.late)
+        self._ends_of_cpus()
         self._not_carried()
         self.judge.judge(state.finish(last))
         self.judge.finish()
@@ -293,6 +296,13 @@ class History:
             if isinstance(event, Lost):
                 self.judge.lost(event)
         yield f.LossRow(loss.at.line, loss.cpu, loss.since, loss.until, loss.count, loss.kind)
+
+    def _ends_of_cpus(self) -> None:
+        """A CPU tells what it lost before its next line: in a log with losses, what comes behind its last is not known."""
+        if not self.losses:
+            return
+        for cpu, until in self.parser.last_times().items():
+            self.judge.lost(Lost(At(self.seq, 0, None, cpu, None, b""), cpu, until, None, None, "end"))
 
     def _drain(self) -> Iterator[f.Fact]:
         ready, self.state.facts = self.state.facts, []
@@ -443,11 +453,16 @@ def _lost(losses: Counter[str]) -> str:
     return ", ".join(kinds)
 
 
-def _grain(parser: Parser) -> int:
-    """What the clock cannot tell apart, in units of ts: the printed resolution (6 digits: a microsecond), 0 if raw."""
+def _grain(parser: Parser, clock: str | None) -> int:
+    """What the clock cannot tell apart, in units of ts: the printed resolution (6 digits: a microsecond), 0 if raw.
+
+    Of `local` it is said that CPUs' times are not comparable (Documentation/trace/ftrace.rst, trace_clock): each CPU counts
+    for itself, and where they drift they are set right by the tick.
+    """
     if parser.ts_unit != "ns":
         return 0
-    return 0 if parser.ts_digits >= 9 else int(10 ** (9 - parser.ts_digits)) - 1
+    printed = 0 if parser.ts_digits >= 9 else int(10 ** (9 - parser.ts_digits)) - 1
+    return max(printed, _LOCAL) if clock == "local" else printed
 
 
 def _event_row(record: Record, kept: c.Change | None, bound: Event | None) -> f.EventRow:

@@ -293,6 +293,8 @@ class Judge:
             violation.certainty = "undecided"
             violation.reason = (
                 f"events were lost (line {event.at.line}) where a step that would explain it may have been"
+                if event.kind != "end"
+                else f"no line of CPU {event.cpu} shows any more whether events of it were lost, as in other places"
             )
 
 
@@ -316,6 +318,7 @@ def _subjects(code: str, finding: Finding) -> list[Subject]:
     if finding.entry is not None:
         found.append(("entry", finding.entry, 0))
         found += [("hold", mm.address, finding.entry) for mm in mms]
+    found += {("task", step.at.pid, 0): None for step in finding.witness if step.at.pid}
     if not mms or code.startswith("D"):
         found.append(LIST)
     if finding.placed:

@@ -92,6 +92,10 @@ class Parser:
         """Decimals of the printed time: 6, 9, or 0 for a clock without a dot."""
         return self._clock.digits
 
+    def last_times(self) -> dict[int, int]:
+        """When each CPU's last record was, in units of ts, if records have times."""
+        return {cpu: self._clock.moment(stamp) for cpu, stamp in self._clock.last.items()}
+
     def records(self) -> Iterator[Item]:
         """All items in file order. Raises InputError for a log in no known dialect."""
         payload.forget()

@@ -68,10 +68,12 @@ def check(change: Misplaced, state: State) -> Iterator[Finding]:
     )
 
 
-def _since(change: Misplaced) -> At:
-    """The first line that it rests on: the parent's join, or its own."""
-    due = change.due
-    return due.joined if due is not None and due.joined is not None else change.joined
+def _since(change: Misplaced) -> At | None:
+    """The first line that it rests on: of a fork, the birth of which the parent was told, or the parent's join."""
+    if change.due is None:
+        return change.joined
+    born, joined = change.mm.born, change.due.joined
+    return born if born is None or joined is None or born.seq < joined.seq else joined
 
 
 def _place(mm: Mm | None) -> str:

@@ -36,6 +36,10 @@ _BEFORE_EXIT = frozenset({"__mmput", "exit_mmap"})
 """Probes whose fetch is older than exit_mmap's first step, whatever was lost."""
 
 
+_AT_ONCE = frozenset({"counted", "__mmput", "exit_mmap"})
+"""How mm_users 0 was known in the step itself: fetched, it may have been so for long."""
+
+
 def check(change: Left | ExitBegan, state: State) -> Iterator[Finding]:
     """A removal before its time, or after it."""
     if isinstance(change, ExitBegan):
@@ -94,7 +98,7 @@ def _finding(
         ],
         mm,
         absence=absence,
-        since=change.since if change.why == "unknown" else mm.zero or change.since,
+        since=mm.zero if change.why == "mmput" and mm.zero_how in _AT_ONCE and mm.zero is not None else change.since,
         explicit=change.observed and state.carries.leaves_explicit,
         order=[(mm.linked_at_zero, change.at)] if mm.linked_at_zero is not None else [],
         cap=cap,

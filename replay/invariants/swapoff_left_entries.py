@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from mmlist.replay.invariants.base import ALL, Finding, Invariant, kernel_site, name, needs, witness
 from mmlist.replay.model import State
 from mmlist.replay.model.changes import Named, SwapoffEnded
+from mmlist.replay.record import At
 
 _SHOULD = "try_to_unuse goes on until inuse_pages of the area is 0 (mm/swapfile.c: try_to_unuse)"
 
@@ -42,7 +43,7 @@ def check(change: SwapoffEnded | Named, state: State) -> Iterator[Finding]:
             mm,
             entry,
             type=change.call.type,
-            since=hold.at,
+            since=_first(hold.at, change.call.told),
             explicit=hold.observed and state.carries.unuse_clears,
             rests_on_releases=not hold.observed,
             follows=[("M1", mm), ("M8", mm)],
@@ -60,11 +61,16 @@ def _named(change: Named) -> Finding:
         change.mm,
         change.entry,
         type=change.type,
-        since=change.closed,
+        since=_first(change.closed, change.told),
         explicit=True,
         order=[(change.closed, change.at)],
         follows=[("M1", change.mm), ("M8", change.mm)] if change.mm is not None else [],
     )
+
+
+def _first(line: At, told: At | None) -> At | None:
+    """The first line that it rests on; None the log's beginning: which area it is was counted from there."""
+    return told if told is None or told.seq < line.seq else line
 
 
 INVARIANT = Invariant(

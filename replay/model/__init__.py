@@ -147,6 +147,7 @@ class State(Locks):
         self.unsettled.clear()
         self.forget_locks()
         for area in self.areas.values():
+            area.path = None
             if area.used is False:
                 area.used = area.closed = None
         for mm in self.mms.values():

@@ -282,6 +282,7 @@ class Named(Change):
     closed: At
     what: str
     mm: Mm | None
+    told: At | None  # as Area.told
 
 
 class MmHandedOut(Change):

@@ -68,7 +68,7 @@ class Holdings(Numbers, ABC):
         if self.swapons or not self.carries.swapons_visible:
             return
         if area.used is False and area.closed is not None and not self.tied(area.closed, at):
-            self.emit(Named(at, value, area.type, area.closed, what, mm))
+            self.emit(Named(at, value, area.type, area.closed, what, mm, area.told))
             area.used = area.closed = None
 
     # --- slots and counts --------------------------------------------------------------------------------------------
@@ -77,7 +77,7 @@ class Holdings(Numbers, ABC):
         """A slot is handed out; its area is in use."""
         area = self.area(event.entry >> self.shift)
         if area.used is None:
-            area.used = True
+            area.used, area.named = True, event.at
         entry = self.entry(event.entry)
         entry.fresh = self.profile.slot_count == 0
         entry.count = None if entry.fresh else self.profile.slot_count

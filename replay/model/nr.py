@@ -46,7 +46,8 @@ class Numbers(Core):
             return
         if not (self.carries.joins_explicit and self.carries.leaves_explicit) and len(self.cpus) > 1:
             return  # exec_mmap and mmput print it when others have joined and left, whose own lines are still to come
-        if any(self.tied(change, at) for change in self.nr_changes.values()) or not self._its_own(mm, at):
+        own = self._its_own(mm, at)
+        if own is None or any(self.tied(change, at) for change in self.nr_changes.values()):
             self.nr = None
             return
         waiting = self._waiting() if self.nr is None or shown != self.nr else 0
@@ -56,17 +57,19 @@ class Numbers(Core):
             if shown != self.nr:
                 self.nr_odd = NrShown(at, mm, shown, self.nr, self.nr_at)
         self.nr = None if waiting else shown
-        self.nr_at, self.nr_seq = at, at.seq
+        self.nr_at, self.nr_seq = own, own.seq
 
-    def _its_own(self, mm: Mm, at: At) -> bool:
-        """Whether `at` is the line of the join or removal itself, or no other came since.
+    def _its_own(self, mm: Mm, at: At) -> At | None:
+        """The join or removal that `at` shows the number of: its own line, or that of the mm if no other came since.
 
         exec_mmap and mmput are printed when the lock is let go, and other tasks may have taken it since.
         """
         latest = max(self.nr_changes.values(), key=lambda change: change.seq, default=None)
         if latest is None or latest is at:
-            return True
-        return latest in (mm.joined, mm.left) and not any(self.tied(one, latest) for one in self.nr_changes.values())
+            return latest
+        if latest not in (mm.joined, mm.left) or latest.seq <= self.loss_seq:
+            return None
+        return None if any(self.tied(one, latest) for one in self.nr_changes.values()) else latest
 
     def nr_settled(self, at: At | None) -> None:
         """What differed is told once a line (`at`; None: the log's end) is later than all that could explain it."""

@@ -35,7 +35,7 @@ class Entry(msgspec.Struct):
 class Area:
     """A swap area: `used` True between swapon and swapoff, False after it, None while only its type was named."""
 
-    __slots__ = ("closed", "fact", "path", "type", "used")
+    __slots__ = ("closed", "fact", "named", "path", "told", "type", "used")
 
     def __init__(self, type_: int) -> None:
         """An area of which only the type is known."""
@@ -43,6 +43,8 @@ class Area:
         self.path: str | None = None
         self.used: bool | None = None
         self.closed: At | None = None
+        self.named: At | None = None  # the line of an allocation that showed it in use, before any other did
+        self.told: At | None = None  # the line that said its type; None: it was counted from the log's beginning
         self.fact: SwapArea | None = None
 
 
@@ -50,9 +52,9 @@ class SwapoffCall:
     """A swapoff that has begun. `walked` holds the mms it took hold of or walked, `inuse` the last fetch with its line."""
 
     __slots__ = (
-        "at", "drain", "drained_at", "ended", "fact", "idle_passes", "idle_since", "inuse", "inuse_at", "inuse_begin",
-        "inuse_by", "judged", "key", "maybe", "members", "met", "misplaced", "refused", "stalled", "type", "unuse_at",
-        "unuse_ret", "walked", "walked_at",
+        "at", "drain", "drained_at", "ended", "fact", "idle_passes", "idle_since", "inuse", "inuse_at",
+        "inuse_begin", "inuse_by", "judged", "key", "maybe", "members", "met", "misplaced", "refused", "stalled",
+        "told", "type", "unuse_at", "unuse_ret", "walked", "walked_at",
     )  # fmt: skip
 
     def __init__(self, at: At, key: int, type_: int | None, fact: Swapoff) -> None:
@@ -60,6 +62,7 @@ class SwapoffCall:
         self.at = at
         self.key = key
         self.type = type_
+        self.told: At | None = None  # as Area.told
         self.fact = fact
         self.drain: At | None = None
         self.inuse: tuple[int, ...] | None = None

@@ -33,20 +33,31 @@ class Swapoffs(Observed):
             return
         path = event.path or (begun.path if begun is not None else None)
         type_ = event.type if event.type is not None else begun.type if begun is not None else None
+        told = None if type_ is None else event.at
         if type_ is None:
-            type_ = self._lowest_free()
+            type_ = self._lowest_free(begun)
         if type_ is None:
+            for area in self.areas.values():
+                if area.used is False:
+                    area.used = area.closed = None  # it may be this one
             return
         at = begun.at if begun is not None else event.at
         area = self.areas[type_] = Area(type_)
-        area.used, area.path = True, path
+        area.used, area.path, area.told = True, path, told
         area.fact = SwapArea(type_, path, at.line, at.ts)
 
-    def _lowest_free(self) -> int | None:
-        """The type that a swapon takes; None where a lower one may be in use or not (mm/swapfile.c: alloc_swap_info)."""
+    def _lowest_free(self, begun: e.Swapon | None) -> int | None:
+        """The type that a swapon takes; None where a lower one may be in use or not (mm/swapfile.c: alloc_swap_info).
+
+        What was lost may have been another's swapon or swapoff. Slots of an area are handed out before its swapon returns.
+        """
+        if self.loss_seq:
+            return None
         for type_ in range(MAX_SWAPFILES):
             area = self.areas.get(type_)
             if area is None or area.used is False:
+                return type_
+            if begun is not None and area.named is not None and area.named.seq > begun.at.seq and area.fact is None:
                 return type_
             if area.used is None:
                 return None
@@ -61,6 +72,10 @@ class Swapoffs(Observed):
         fact = Swapoff(at.line, at.ts, at.pid, at.comm, event.path, type_)
         fact.members_before = len(self.members)
         call = self.swapoffs[self.key(at)] = SwapoffCall(at, self.key(at), type_, fact)
+        if event.type is not None:
+            call.told = at
+        elif type_ is not None:
+            call.told = self.areas[type_].told
         if self.last_inuse is not None and self.last_inuse[0] is at:
             call.inuse_begin = self.last_inuse[1]
 
@@ -68,8 +83,10 @@ class Swapoffs(Observed):
         found = [area.type for area in self.areas.values() if area.used and path is not None and area.path == path]
         return found[0] if len(found) == 1 else None
 
-    def _typed(self, call: SwapoffCall, type_: int | None) -> None:
-        """A type seen inside the swapoff is its own."""
+    def _typed(self, call: SwapoffCall, type_: int | None, at: At) -> None:
+        """A type seen inside the swapoff, at `at`, is its own."""
+        if type_ is not None and (call.told is None or call.type != type_):
+            call.told = at
         if type_ is not None and call.type != type_:
             call.type = call.fact.type = type_
         if type_ is not None:
@@ -88,7 +105,7 @@ class Swapoffs(Observed):
     def on_try_to_unuse(self, event: e.TryToUnuse) -> None:
         """The walk begins."""
         call = self._running(event.at)
-        self._typed(call, event.type)
+        self._typed(call, event.type, event.at)
         self.walking(call, event.at)
 
     def on_try_to_unuse_ret(self, event: e.TryToUnuseRet) -> None:
@@ -100,7 +117,7 @@ class Swapoffs(Observed):
     def on_swapoff_pass(self, event: e.SwapoffPass) -> None:
         """A pass begins."""
         call = self._running(event.at)
-        self._typed(call, event.type)
+        self._typed(call, event.type, event.at)
         call.fact.passes += 1
         self.walking(call, event.at)
 
@@ -110,7 +127,7 @@ class Swapoffs(Observed):
         if not self.carries.unuse_clears:
             mm.released = event.at.seq
         call = self._running(event.at)
-        self._typed(call, event.type)
+        self._typed(call, event.type, event.at)
         self.walking(call, event.at)
         self._visit(call, mm, event.at, 1, observed=False)
 
@@ -224,7 +241,7 @@ class Swapoffs(Observed):
             self.released = event.at.seq
         if call is None:
             return
-        self._typed(call, event.type)
+        self._typed(call, event.type, event.at)
         if event.ret == 0:
             self._drained_in_use(call, event)
             self._drain_due(call, event)
@@ -240,7 +257,7 @@ class Swapoffs(Observed):
         fact.members_after = len(self.members)
         self.facts.append(fact)
         if event.ret == 0 and call.type is not None:
-            self._close(call.type, event.at)
+            self._close(call.type, event.at, call.told)
 
     def _drained_in_use(self, call: SwapoffCall, event: e.SwapoffRet) -> None:
         """An area in use when the swapoff began and when it returns, with an entry held all the time, was so at its drain."""
@@ -325,10 +342,10 @@ class Swapoffs(Observed):
         limit = (call.drain or event.at).seq
         return [mm for mm in self.members.values() if mm.joined is not None and mm.joined.seq < limit]
 
-    def _close(self, type_: int, at: At) -> None:
+    def _close(self, type_: int, at: At, told: At | None) -> None:
         """The area is gone: nothing of it is held any more."""
         area = self.area(type_)
-        area.used, area.closed = False, at
+        area.used, area.closed, area.told = False, at, told
         if area.fact is not None:
             area.fact.swapoff_line, area.fact.swapoff_ts = at.line, at.ts
             self.facts.append(area.fact)

@@ -17,7 +17,7 @@ from mmlist.replay import events as e
 from mmlist.replay.record import At
 
 Subject = tuple[str, int, int]
-"""What may be in doubt: ("mm", address, 0), ("entry", entry, 0), ("hold", address, entry), or LIST."""
+"""What may be in doubt: ("mm", address, 0), ("entry", entry, 0), ("hold", address, entry), ("task", pid, 0), LIST, ORDER."""
 
 LIST: Subject = ("list", 0, 0)
 """mmlist as a whole, the areas and swapoff."""
@@ -119,10 +119,12 @@ class Ties:
         self._indexed = len(self._window)
 
     def _touch(self, event: e.Event) -> None:
+        at = event.at
+        if at.pid:
+            self._task(("task", at.pid, 0), at)
         touches = _TOUCHES.get(type(event))
         if touches is None:
             return
-        at = event.at
         for subject, respect, changes in touches(event):
             past = self._past.setdefault(subject, {})
             for (cpu, other, changed), then in past.items():
@@ -133,6 +135,14 @@ class Ties:
                 self._whole(at)
             elif respect in ("life", "link", "hold", "exit", "up", "down", "slot"):
                 self._part(subject, at)
+
+    def _task(self, task: Subject, at: At) -> None:
+        """A task that was on two CPUs at one time: which of its steps was the first is not known either."""
+        past = self._past.setdefault(task, {})
+        for (cpu, _, _), then in past.items():
+            if cpu != at.cpu and self._near(then, at):
+                self._doubt(task, then, at)
+        past[at.cpu, "step", True] = at
 
     def _whole(self, at: At) -> None:
         """A step of the whole list, or of swapoff: it matters to all others."""
