@@ -53,6 +53,7 @@ def check(change: Drained, state: State) -> Iterator[Finding]:
         type=type_,
         since=at,
         cap="proven" if change.kept else "undecided",
+        claims=None if change.call is None or change.until is None else (change.call.at, change.until),
         explicit=change.observed and state.carries.releases_visible,
     )
 

@@ -56,7 +56,7 @@ INVARIANT = Invariant(
     "W",
     "swapoff succeeded with no swap in use, and mmlist still has members",
     SWAP_ONLY,
-    needs("swapoff_ret", "mmlist_drain fetched:inuse"),
+    needs("swapoff_ret", "mmlist_drain mmlist_del fetched:inuse"),
     (SwapoffEnded,),
     check,
 )

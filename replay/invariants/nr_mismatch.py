@@ -39,15 +39,17 @@ def check(change: NrShown | Missing, state: State) -> Iterator[Finding]:
         yield _missing(change)
         return
     lines = [witness(change.since, "mmlist_nr shown here", "mmlist_nr")] if change.since is not None else []
+    at_least = "at least " if change.since is None else ""
     yield Finding(
         change.at,
-        f"mmlist_nr is {change.shown}, and {change.counted} by the joins and removals since it was last shown",
+        f"mmlist_nr is {change.shown}, and {at_least}{change.counted} by the joins and removals that were shown",
         [
             *lines,
             witness(change.at, "differs here", "mmlist_nr", f"mmlist has {change.counted} members", _SHOULD),
         ],
         change.mm,
-        since=change.since,
+        since=change.since or change.at,
+        alone=change.since is None,
         placed=True,
         explicit=explicit,
         follows=[

@@ -191,6 +191,7 @@ class Drained(Change):
     members: int
     observed: bool
     kept: bool = True  # what was in use is known to have been so at the drain itself
+    until: At | None = None  # swapoff's return, where only that tells
 
 
 class DrainMisplaced(Change):

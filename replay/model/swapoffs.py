@@ -265,17 +265,17 @@ class Swapoffs(Observed):
             return
         before, after = self._busy(call, call.inuse_begin, call.at), self._busy(call, event.inuse, event.at)
         if before is not None and after is not None and before[0] == after[0]:
-            kept = self._kept(call, before[0])
+            kept = self._kept(before[0], call.drain)
             if kept or call.fact.members_before:
-                self.emit(Drained(call.drain, call, before, None, call.fact.members_before or 0, False, kept))
+                self.emit(Drained(call.drain, call, before, None, call.fact.members_before or 0, False, kept, event.at))
 
-    def _kept(self, call: SwapoffCall, type_: int) -> bool:
-        """Whether an entry of the area was certainly held since before the swapoff: pages in use may be another's by now.
+    def _kept(self, type_: int, before: At) -> bool:
+        """Whether an entry of the area was certainly held since `before`: pages in use may be another's by now.
 
         inuse_pages counts slots that a CPU has only reserved, too (mm/swap_slots.c); those go and come unseen.
         """
         return any(
-            value >> self.shift == type_ and hold.since < call.at.seq and self.certain(mm, hold)
+            value >> self.shift == type_ and hold.since < before.seq and self.certain(mm, hold)
             for mm in self.holders.values()
             for value, hold in (mm.holdings or {}).items()
         )
@@ -310,8 +310,8 @@ class Swapoffs(Observed):
         call.fact.drained = 1
         call.fact.drain_line = at.line
         if self.members:
-            kept = busy is not None and self._kept(call, busy[0])
-            self.emit(Drained(at, call, busy, None, len(self.members), False, kept))
+            kept = busy is not None and self._kept(busy[0], at)  # who swaps after a drain is on the list again
+            self.emit(Drained(at, call, busy, None, len(self.members), False, kept, at))
         for mm, seen, _name in call.maybe:
             if mm.listed == MEMBER and self.mms.get(mm.address) is mm:
                 self.leave(mm, "drain", seen, observed=False)
@@ -331,16 +331,27 @@ class Swapoffs(Observed):
         return found
 
     def _survivors(self, call: SwapoffCall, event: e.SwapoffRet) -> list[Mm]:
-        """Members that stayed though the drain was due: all observed inuse is 0, or the drain was announced."""
+        """Members that stayed though the drain was due.
+
+        All observed inuse is 0, the drain was announced, or this was the last of the areas, each swapped on in the log.
+        """
         if not self.profile.drains:
             return []
         known = [pages for type_, pages in enumerate(event.inuse or ()) if self.areas.get(type_) is not None]
         if event.inuse is not None and any(known):
             return []
-        if event.inuse is None and call.drain is None:
+        if event.inuse is None and call.drain is None and not self._was_last(call):
             return []
         limit = (call.drain or event.at).seq
         return [mm for mm in self.members.values() if mm.joined is not None and mm.joined.seq < limit]
+
+    def _was_last(self, call: SwapoffCall) -> bool:
+        """Whether no other area can be in use: all types up to the highest were swapped on in the log, and off again."""
+        if self.loss_seq or call.type is None or not self.carries.leaves_explicit or call.refused is not None:
+            return False
+        known = [self.areas.get(type_) for type_ in range(max(self.areas) + 1)]
+        others = [area for area in known if area is None or area.type != call.type]
+        return call.type in self.areas and all(area is not None and area.used is False for area in others)
 
     def _close(self, type_: int, at: At, told: At | None) -> None:
         """The area is gone: nothing of it is held any more."""

@@ -168,7 +168,7 @@ def administrator(k: Kernel, t: Task) -> Steps:
         k.calm = k.chance(_CALM)
         for _ in range(int(k.random.random() * 40)):
             yield SLEEP
-        used = [area for area in k.areas if area.used and area.writeok]
+        used = [area for area in k.areas if area.used]
         if used and k.chance(0.5):
             yield from swapoff(k, t, choose(k, used), walk)
         elif any(not area.used for area in k.areas):
