@@ -153,6 +153,11 @@ class Judge:
         self._rows[key] = violation
         if finding.claims is not None:
             self._claim(violation, *finding.claims)
+        if cause is None:
+            for code, who in finding.explains:
+                before = self._latest.get((code, *_identity(who)))
+                if before is not None and self._by_id[before].follows_from is None:
+                    self._by_id[before].follows_from = violation.id
         self._latest.setdefault((invariant.code, mm, generation), violation.id)
         self._latest[invariant.code, -1, -1] = violation.id
         self._span(violation.id, finding)

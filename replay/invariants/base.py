@@ -47,6 +47,7 @@ class Finding(msgspec.Struct):
     cap: str = "proven"
     rests_on_releases: bool = False  # it holds only if every release of an entry was seen
     claims: tuple[At, At] | None = None
+    explains: list[tuple[str, Mm | None]] = msgspec.field(default_factory=list)  # found before it, and caused by it
     episode: int | None = None  # findings of one code and mm with the same number are one violation
     spreads: bool = False  # the list's links are no guide from here on: what rests on them follows from it
 

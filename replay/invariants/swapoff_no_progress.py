@@ -16,6 +16,10 @@ Limits
     pass meets does, 100 otherwise, or 10 seconds. Passes are told by shmem_unuse or by visits; progress by any entry of
     the area that is let go, by anybody, or by inuse_pages. Legal causes: an exit_mmap that takes its time, shmem's
     writeback, mms that the OOM killer left unstable, slots of hibernation.
+
+    Where the passes and every mm that they meet are events, and joins and removals are, a pass that another one follows
+    has to have met all who were on mmlist before it began and still are: an earlier end has no other pass behind it (5.1).
+    A skipped mm whose mm_users is shown above 0 should not have been skipped.
 """
 
 from __future__ import annotations
@@ -24,14 +28,21 @@ from collections.abc import Iterator
 
 from mmlist.replay.invariants.base import ALL, Finding, Invariant, listed, name, needs, witness
 from mmlist.replay.model import State
-from mmlist.replay.model.changes import Holder, NoProgress
+from mmlist.replay.model.changes import Holder, NoProgress, PassedOver
 
 _SHOWN = 3
+_ROUND = "a pass goes on to init_mm while pages are in use and no signal is pending (mm/swapfile.c: try_to_unuse)"
+_SKIPS = (
+    "mmget_not_zero fails only on an mm whose mm_users is 0 (include/linux/sched/mm.h; mm/swapfile.c: try_to_unuse)"
+)
 _SHOULD = "every pass finds the holders on mmlist, and takes their entries (mm/swapfile.c: try_to_unuse, unuse_mm)"
 
 
-def check(change: NoProgress, state: State) -> Iterator[Finding]:
-    """A swapoff that did not get on."""
+def check(change: NoProgress | PassedOver, state: State) -> Iterator[Finding]:
+    """A swapoff that did not get on, or a pass of it that passed somebody over."""
+    if isinstance(change, PassedOver):
+        yield _passed_over(change)
+        return
     call = change.call
     unlisted = [one for one in change.left if one.unlisted]
     lines = [witness(call.at, "swapoff begins here", "swapoff")]
@@ -50,6 +61,38 @@ def check(change: NoProgress, state: State) -> Iterator[Finding]:
         since=change.idle,
         explicit=state.carries.unuse_clears and state.carries.clears_explicit,
         follows=[(code, one.mm) for one in (unlisted or change.left) for code in ("D4", "M1", "M8")],
+        episode=call.at.seq,
+    )
+
+
+def _passed_over(change: PassedOver) -> Finding:
+    mm, call = change.mm, change.call
+    others = f" and {change.missed - 1} more" if change.missed > 1 else ""
+    holds = f"{name(mm)} is on mmlist" + (" and holds an entry" if change.holds else "")
+    joined = [witness(mm.joined, "joined here", "list_add")] if mm.joined is not None else []
+    if change.users is not None:
+        return Finding(
+            change.at,
+            f"swapoff skips {name(mm)}, whose mm_users is {change.users}",
+            [witness(change.at, "skipped here", "try_to_unuse", f"mm_users is {change.users}, as fetched", _SKIPS)],
+            mm,
+            type=call.type,
+            alone=True,
+            episode=call.at.seq,
+        )
+    return Finding(
+        change.at,
+        f"a pass of swapoff went past {name(mm)}{others}, on mmlist all the time",
+        [
+            *joined,
+            witness(change.began, "pass begins here", "try_to_unuse"),
+            witness(change.at, "next pass begins here", "try_to_unuse", holds, _ROUND),
+        ],
+        mm,
+        type=call.type,
+        since=mm.joined,
+        explicit=True,
+        follows=[("M2", None), ("M9", None), ("M8", None), ("D3", None)],
         episode=call.at.seq,
     )
 
@@ -98,6 +141,6 @@ INVARIANT = Invariant(
         "shmem_unuse mmlist_visit unuse_pte_range unuse_mm try_to_unuse",
         "swap_assign swap_clear swap_free swap_free_nr __swap_entry_free_ret swap_put_entries_direct folio_put_swap",
     ),
-    (NoProgress,),
+    (NoProgress, PassedOver),
     check,
 )

@@ -52,6 +52,7 @@ def check(change: Put, state: State) -> Iterator[Finding]:
         since=mm.born,
         explicit=state.carries.gets_explicit,
         follows=[("C2", mm), ("C1", mm)],
+        explains=[("C5", mm)] if mm.zero_how == "fetched" else [],
     )
 
 

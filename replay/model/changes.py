@@ -255,6 +255,20 @@ class NoProgress(Change):
     killed: bool = False
 
 
+class PassedOver(Change):
+    """A pass of swapoff, from `began` on, did not meet `mm` nor others (`missed` in all) that were on mmlist all the time.
+
+    `holds`: `mm` certainly holds an entry of the area. `users`: it was met and skipped, with that many.
+    """
+
+    call: SwapoffCall
+    mm: Mm
+    began: At
+    missed: int
+    holds: bool
+    users: int | None = None
+
+
 class HalfForkWalked(Change):
     """swapoff walks `mm`, whose dup_mmap `failed` and whose exit_mmap is to come.
 

@@ -53,14 +53,18 @@ class SwapoffCall:
 
     __slots__ = (
         "at", "drain", "drained_at", "ended", "fact", "idle_passes", "idle_since", "inuse", "inuse_at",
-        "inuse_begin", "inuse_by", "judged", "key", "maybe", "members", "met", "misplaced", "refused", "stalled",
-        "told", "type", "unuse_at", "unuse_ret", "walked", "walked_at",
+        "inuse_begin", "inuse_by", "judged", "key", "maybe", "members", "met", "misplaced", "pass_began",
+        "passed_over", "refused", "seen", "stalled", "told", "type", "unuse_at", "unuse_ret", "walked",
+        "walked_at",
     )  # fmt: skip
 
     def __init__(self, at: At, key: int, type_: int | None, fact: Swapoff) -> None:
         """`key` is the task it runs in."""
         self.at = at
         self.key = key
+        self.pass_began: At | None = None
+        self.passed_over = False  # it was told that a pass left somebody out
+        self.seen: dict[Mm, None] = {}  # whom the pass has met
         self.type = type_
         self.told: At | None = None  # as Area.told
         self.fact = fact
