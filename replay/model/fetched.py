@@ -149,10 +149,18 @@ class Observed(Looks):
         return one.ts is None or at.ts is None or at.ts > one.ts + self.grain
 
     def _look(self, one: Deferred) -> None:
+        if self._freed_since(one.next, one.at) or self._freed_since(one.prev, one.at):
+            return  # it saw a neighbour that has gone since
         if one.mm is None:
             self._head(one.next, one.prev, one.at, one.name, final=True)
         elif self.mms.get(one.mm.address) is one.mm:
             self._links(one.mm, one.next, one.prev, one.at, one.name, final=True)
+
+    def _freed_since(self, link: int | None, at: At) -> bool:
+        if link is None or self.offset is None:
+            return False
+        freed = self.freed.get(link - self.offset)
+        return freed is not None and freed.seq > at.seq
 
     def _self(self, mm: Mm, at: At, name: str, final: bool) -> bool:
         """`next` is the node itself: off the list."""
