@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import os
+import random
 import re
 from pathlib import Path
 
@@ -10,9 +12,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+import mmlist
 from mmlist.replay import facts as f
 from mmlist.replay.history import replay
 from mmlist.replay.log import Log
+from mmlist.replay.simulate import BUGS, PROFILES, Settings, Simulation
 
 CAPTURES = Path(__file__).parent.parent / "fixtures" / "captures"
 CLEAN = ("mono-clean", "mono-clean-stock")
@@ -81,3 +85,55 @@ def test_probes_that_another_kernel_does_not_have_accuse_nobody(name, data, tmp_
     path = tmp_path / "probes.trace"
     path.write_bytes(b"\n".join(line for event, line in NAMED[name] if event not in missing) + b"\n")
     assert accused(path) == []
+
+
+SIMULATED = int(os.environ.get("HOLES", "20"))
+_RANK = {"undecided": 0, "likely": 1, "proven": 2}
+
+
+def simulated(number: int, *, wrong: bool) -> tuple[str, list[bytes]]:
+    """A history of a simulated kernel, right or with a bug: its profile and lines."""
+    rnd = random.Random(number)
+    profile = rnd.choice(PROFILES)
+    view = rnd.choice(["explicit", "both", "probes"]) if profile == "modern" else "explicit"
+    bugs = [bug for bug in BUGS.values() if profile in bug.profiles and view in bug.views and not bug.rare]
+    bug = rnd.choice(bugs) if wrong else None
+    settings = Settings(
+        profile=profile,
+        seed=number,
+        lines=rnd.choice([300, 1000]),
+        view=view,
+        locks=bug.locks if bug is not None else view == "explicit" and rnd.random() < 0.4,
+        bug=None if bug is None else bug.name,
+        pace=bug.pace if bug is not None else 12,
+    )
+    return profile, [line.encode() for line in Simulation(settings).lines()]
+
+
+@pytest.mark.parametrize("number", range(SIMULATED))
+def test_holes_in_a_simulated_right_kernels_log_accuse_nobody(number, tmp_path):
+    rnd = random.Random(number)
+    profile, lines = simulated(number, wrong=False)
+    holes = [(rnd.randrange(15, len(lines) - 1), rnd.choice([1, 1, 2, 5, 30, 300])) for _ in range(rnd.randint(1, 4))]
+    path = tmp_path / "holes.trace"
+    path.write_bytes(with_holes(lines, holes))
+    assert [v.message for v in mmlist.run(path, mmlist.Options(profile=profile)).decisive("E")] == []
+
+
+@pytest.mark.parametrize("number", range(SIMULATED))
+def test_a_loss_raises_no_certainty(number, tmp_path):
+    rnd = random.Random(number)
+    profile, lines = simulated(number, wrong=True)
+    place = rnd.randrange(12, len(lines) + 1)
+    marked = [*lines[:place], b"CPU:%d [LOST 5 EVENTS]" % rnd.randint(0, 1), *lines[place:]]
+    path = tmp_path / "log.trace"
+    told: list[dict[tuple[str, int | None, int | None], int]] = []
+    for some in (lines, marked):
+        path.write_bytes(b"\n".join(some) + b"\n")
+        best: dict[tuple[str, int | None, int | None], int] = {}
+        for v in mmlist.run(path, mmlist.Options(profile=profile)).violations:
+            key = (v.code, v.mm, v.type if v.mm is None else None)
+            best[key] = max(best.get(key, 0), _RANK[v.certainty])
+        told.append(best)
+    without, with_loss = told
+    assert {key: rank for key, rank in with_loss.items() if rank > without.get(key, 0)} == {}
