@@ -242,7 +242,7 @@ class Judge:
 
     def in_this_order(self, other: Judge, lines: list[int]) -> None:
         """What `other` found, in an order of `lines` that the clock allows: what is none there may be none."""
-        found: dict[tuple[str, int | None, int | None], str] = {}
+        found: dict[tuple[str, int | None, int | None, int | None], str] = {}
         for violation in other.violations:
             key = _about(violation)
             if _STRENGTH[violation.certainty] >= _STRENGTH[found.get(key, "undecided")]:
@@ -307,9 +307,11 @@ def _over(one: At, at: At, grain: int) -> bool:
     return one.ts is None or at.ts is None or at.ts > one.ts + grain
 
 
-def _about(violation: Violation) -> tuple[str, int | None, int | None]:
-    """What a violation is about, whatever the generation: its code, and its mm or area."""
-    return violation.code, violation.mm, violation.type if violation.mm is None else None
+def _about(violation: Violation) -> tuple[str, int | None, int | None, int | None]:
+    """What a violation is about, whatever the generation: its code, and its mm, or its area and entry."""
+    if violation.mm is not None:
+        return violation.code, violation.mm, None, None
+    return violation.code, None, violation.type, violation.entry
 
 
 def _either(one: At, other: At) -> str:

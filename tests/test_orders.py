@@ -27,7 +27,7 @@ _HOT = re.compile(
     r": (mm_free|mmlist_del|mmlist_add|swap_free|mm_init|swap_alloc|exit_mmap|mmget|mmput|swap_clear|mmlist_drain): "
 )
 
-Claim = tuple[str, int | None, int | None]
+Claim = tuple[str, int | None, int | None, int | None]
 
 
 def stamped(line: str, ns: int, cpu: int | None = None, time: str = "") -> str:
@@ -86,7 +86,7 @@ def claims(path: Path, lines: list[str], profile: str) -> set[Claim]:
     """What the replay of `lines` is certain of."""
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     found = mmlist.run(path, mmlist.Options(profile=profile))
-    return {(v.code, v.mm, v.type if v.mm is None else None) for v in found.decisive("EW")}
+    return {(v.code, v.mm, None, None) if v.mm else (v.code, None, v.type, v.entry) for v in found.decisive("EW")}
 
 
 @pytest.mark.parametrize("number", range(CASES))

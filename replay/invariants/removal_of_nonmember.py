@@ -60,7 +60,7 @@ def check(change: Left | Broken, state: State) -> Iterator[Finding]:
         since=since,
         explicit=state.carries.joins_explicit,
         order=[(since, change.at)] if since else [],
-        follows=[("M5", mm), ("M9", mm), ("C3", mm)],
+        follows=[("M5", mm), ("M9", mm), ("C3", mm), ("M8", mm)],
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from mmlist.replay import events as e
 from mmlist.replay.model.borrowing import Phase
-from mmlist.replay.model.changes import Change, DrainMisplaced, Got, JoinedEarly, Unlisted
+from mmlist.replay.model.changes import Broken, Change, DrainMisplaced, Got, JoinedEarly, Unlisted
 from mmlist.replay.model.core import INIT_MM, Carries
 from mmlist.replay.model.fetched import Deferred
 from mmlist.replay.model.locks import Locks
@@ -43,6 +43,7 @@ class State(Locks):
         self.transients: dict[int, Got] = {}
         self.suspects: dict[tuple[int, int], tuple[Unlisted, set[int]]] = {}
         self.deferred: dict[int | None, list[Deferred]] = {}
+        self.unjoined: list[tuple[At, Broken]] = []
         self.swapons: dict[int, e.Swapon] = {}
         self.last_inuse: tuple[At, tuple[int, ...]] | None = None
         self.outside: dict[int, At] = {}
@@ -72,6 +73,7 @@ class State(Locks):
     def step(self, event: e.Event) -> list[Change]:
         """Step on one event; what it changed, in order."""
         self.changes = []
+        self.now = event.at
         self.ties.note(event)
         if event.at.cpu not in self.cpus:
             self.cpus.add(event.at.cpu)
@@ -83,6 +85,8 @@ class State(Locks):
             self.settle(event)
         if self.transients:
             self.not_transient(event)
+        if self.unjoined:
+            self.joins_to_come(event.at)
         if self.nr_odd is not None:
             self.nr_settled(event.at)
         if self.swapoffs:
@@ -98,6 +102,7 @@ class State(Locks):
         """The log has ended at `at`: what waited for a later line is decided, and what is open becomes facts."""
         self.changes = []
         self.look_at_rest()
+        self.joins_to_come(None)
         self.nr_settled(None)
         for key in list(self.early_joins):
             self.joined_early(key)

@@ -29,6 +29,10 @@ class Looks(Lives):
     """The looks of a node that no correct kernel gives it."""
 
     swapoff_over: At | None
+    now: At
+    """The line that is stepped on."""
+    unjoined: list[tuple[At, Broken]]
+    """Linked nodes that nothing joined, since the line that told so."""
 
     @abstractmethod
     def drained_since(self, mm: Mm) -> bool:
@@ -165,7 +169,18 @@ class Looks(Lives):
             return  # an event behind the join may come late, and nothing would show that it is due
         if not self.carries.all_joins_visible or mm.duplicated is not None:
             return  # it was about to join: what became of that was not seen
-        self.broken_look(at, mm, "linked", next_, prev, name, sure=False, since=mm.born)
+        look = Broken(at, mm, "linked", next_, prev, name, None, None, mm.born, False)
+        self.unjoined.append((self.now, look))
+
+    def joins_to_come(self, at: At | None) -> None:
+        """Tell of nodes that nothing joined, once `at` (None: the log's end) is later than any line that may show a join."""
+        while self.unjoined:
+            seen, look = self.unjoined[0]
+            if at is not None and at.ts is not None and seen.ts is not None and at.ts <= seen.ts + self.grain:
+                return
+            del self.unjoined[0]
+            if look.mm.duplicated is None and look.mm.joining is None:
+                self.emit(look)
 
     def look_misplaced(self, mm: Mm, following: Node, before: Node | None, at: At, name: str) -> None:
         """A join that nobody showed is not where it belongs: after init_mm though its parent is on the list, or at the tail.
