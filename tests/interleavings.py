@@ -503,10 +503,13 @@ class Graph:
             gc.enable()
 
     def _search(self, modern: bool, faults: frozenset[str]) -> None:
+        one = {self.start: self.start}  # each state once in memory, however many steps lead to it
         waiting = deque([self.start])
         while waiting:
             state = waiting.popleft()
-            found = self.moves[state] = list(moves(state, modern, faults))
+            found = self.moves[state] = [
+                move._replace(to=one.setdefault(move.to, move.to)) for move in moves(state, modern, faults)
+            ]
             for number, move in enumerate(found):
                 self.broke.update(move.broke)
                 if move.broke <= {"M1"} and move.to not in self.came:
