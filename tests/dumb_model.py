@@ -46,6 +46,7 @@ class Dumb:
         self.counts: Counter[int] = Counter()  # as in swap_map: before 5.10 the swap cache is one of them
         self.cached: set[int] = set()
         self.doubted: set[int] = set()  # an entry more often held than counted: its count says nothing any more
+        self.known: set[int] = set()  # an entry that was handed out since its area is in use
         self.in_use: set[int] = set()  # areas
         self.closed: set[int] = set()  # areas that a swapoff closed, and nobody named since
         self.duplicated: set[tuple[int | None, int]] = set()  # (task, entry), not assigned yet
@@ -111,6 +112,7 @@ class Dumb:
     def on_ExitMmap(self, event: e.ExitMmap) -> None:
         mm = self.mms[event.mm]
         mm.exits += 1
+        mm.users = 0  # only __mmput calls it
         if mm.exits > 1:
             self.broken.add(("C3", event.mm))
 
@@ -173,6 +175,9 @@ class Dumb:
             self.closed.remove(area)
             self.broken.add(("D5", mm))
 
+    def _unused(self, entry: int) -> bool:
+        return not self.counts[entry] and entry in self.known - self.doubted
+
     def _holders(self, entry: int) -> int:
         return sum(entry in mm.holds for mm in self.mms.values())
 
@@ -181,11 +186,12 @@ class Dumb:
         self.counts[event.entry] = 0 if self.profile == "modern" else 1
         self.cached.add(event.entry)
         self.doubted.discard(event.entry)
+        self.known.add(event.entry)
 
     def on_SwapDuplicate(self, event: e.SwapDuplicate) -> None:
         entry = event.entry
         self._named(entry, None)
-        if not self.counts[entry] and entry not in self.cached and entry not in self.doubted:
+        if self._unused(entry) and entry not in self.cached:
             self.broken.add(("S1", None))
         self.counts[entry] += 1
         self.duplicated.add((event.at.pid, entry))
@@ -193,7 +199,7 @@ class Dumb:
     def on_SwapFree(self, event: e.SwapFree) -> None:
         entry = event.entry
         self._named(entry, None)
-        if not self.counts[entry] and entry not in self.doubted:
+        if self._unused(entry):
             self.broken.add(("S1", None))
         self.counts[entry] = max(0, self.counts[entry] - 1)
         self.duplicated.discard((event.at.pid, entry))
@@ -259,3 +265,4 @@ class Dumb:
             del self.counts[entry]
             self.cached.discard(entry)
             self.doubted.discard(entry)
+            self.known.discard(entry)

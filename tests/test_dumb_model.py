@@ -6,13 +6,15 @@ also told without list events: then the model joins and removes by itself, and h
 
 from __future__ import annotations
 
-from typing import Any
+from collections import Counter
+from typing import Any, ClassVar
 
+import pytest
 from dumb_model import CODES, SHIFT, Broken, Dumb
 from history_language import EXPLICIT, IMPLICIT, Story
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from mmlist.replay import events as e
 from mmlist.replay.invariants import collect
@@ -349,10 +351,188 @@ class Right269(Right):
     profile = "2.6.9"
 
 
-OFTEN = settings(max_examples=25, stateful_step_count=40, deadline=None)
-TestRight = Right.TestCase
-TestRight.settings = OFTEN
-TestRight2610 = Right2610.TestCase
-TestRight2610.settings = OFTEN
-TestRight269 = Right269.TestCase
-TestRight269.settings = OFTEN
+class Wrong(Right):
+    """A kernel that also goes wrong. The model without list events cannot see all of it, and is not told."""
+
+    seen: ClassVar[Counter[str]] = Counter()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.implicit = None
+
+    def goes_wrong(self, pid: int, *events: tuple[Any, ...], codes: set[str]) -> None:
+        """Tell it, and that it breaks at least `codes`."""
+        broken = self.tell(pid, *events)
+        assert codes <= {code for code, _ in broken}
+        self.seen.update({code for code, _ in broken})
+
+    @precondition(lambda self: self.over)
+    @rule()
+    def goes_no_further(self) -> None:
+        """Hypothesis needs something to do."""
+
+    def linked(self) -> list[int]:
+        return list(self.dumb.order)
+
+    @precondition(lambda self: not self.over and self.dumb.order)
+    @rule(data=st.data(), pid=pids)
+    def adds_a_member_again(self, data: st.DataObject, pid: int) -> None:
+        """The list is broken by it: no two models need agree on what comes after."""
+        self.goes_wrong(pid, (e.MmlistAdd, self.some(data, self.dumb.order), 0), codes={"M2"})
+        self.over = True
+
+    def off(self) -> list[int]:
+        return [mm for mm in self.dumb.mms if not self.listed(mm)]
+
+    @precondition(lambda self: not self.over and self.off())
+    @rule(data=st.data(), pid=pids, drains=st.booleans())
+    def removes_what_is_off(self, data: st.DataObject, pid: int, drains: bool) -> None:
+        mm = self.some(data, self.off())
+        drained = self.dumb.mms[mm].drained and not self.dumb.mms[mm].poisoned
+        legal = drained and not drains
+        self.goes_wrong(pid, (e.MmlistDel, mm, "drain" if drains else "mmput"), codes=set() if legal else {"M11"})
+
+    @precondition(lambda self: not self.over and any(mm.poisoned for mm in self.dumb.mms.values()))
+    @rule(data=st.data(), pid=pids)
+    def adds_what_was_removed_for_good(self, data: st.DataObject, pid: int) -> None:
+        mm = self.some(data, [address for address, mm in self.dumb.mms.items() if mm.poisoned])
+        self.goes_wrong(pid, (e.MmlistAdd, mm, 0), codes={"M4"})
+
+    @precondition(lambda self: not self.over and self.dumb.mms)
+    @rule(data=st.data(), pid=pids)
+    def frees_too_early(self, data: st.DataObject, pid: int) -> None:
+        """What was never used may be freed with its one user; what is linked may not, nor what has users."""
+        mm = self.some(data, self.dumb.order or self.dumb.mms)
+        found = self.dumb.mms[mm]
+        codes = {"M6"} if self.listed(mm) else set()
+        if found.users > 0 and not found.dying:
+            codes.add("C4")
+        self.goes_wrong(pid, (e.MmFree, mm), codes=codes)
+        self.torn.discard(mm)
+
+    @precondition(lambda self: not self.over and self.slots() and self.live())
+    @rule(data=st.data(), pid=pids)
+    def forgets_to_join(self, data: st.DataObject, pid: int) -> None:
+        mm, entry = self.some(data, self.live()), self.some(data, self.slots())
+        self.cached.add(entry)
+        codes = {"M1"} if self.swap_only and not self.listed(mm) else set()
+        self.goes_wrong(
+            pid, (e.SwapAlloc, entry), (e.SwapDuplicate, entry), (e.SwapAssign, mm, entry, "unmap"), codes=codes
+        )
+
+    def dead(self) -> list[int]:
+        return [address for address, mm in self.dumb.mms.items() if mm.zeros]
+
+    @precondition(lambda self: not self.over and self.dead())
+    @rule(data=st.data(), pid=pids)
+    def puts_the_dead(self, data: st.DataObject, pid: int) -> None:
+        mm = self.some(data, self.dead())
+        users = self.dumb.mms[mm].users
+        self.goes_wrong(pid, (e.Mmput, mm), codes={"C1"} if users < 1 else {"C3"} if users == 1 else set())
+
+    @precondition(lambda self: not self.over and self.dead())
+    @rule(data=st.data(), pid=pids)
+    def gets_the_dead(self, data: st.DataObject, pid: int) -> None:
+        self.goes_wrong(pid, (e.Mmget, self.some(data, self.dead())), (e.TaskFlags, pid, 0), codes={"C2"})
+
+    @precondition(lambda self: not self.over and self.dead())
+    @rule(data=st.data())
+    def holds_the_dead(self, data: st.DataObject) -> None:
+        """swapoff's walk takes hold of an mm without users, and walks it."""
+        mm = self.some(data, self.dead())
+        users = self.dumb.mms[mm].users
+        self.goes_wrong(SWAPOFF, (e.MmlistVisit, mm, 1, users + 1), codes={"C2"})
+
+    @precondition(lambda self: not self.over and self.dead())
+    @rule(data=st.data(), pid=pids)
+    def exits_twice(self, data: st.DataObject, pid: int) -> None:
+        mm = self.some(data, self.dead())
+        self.goes_wrong(pid, (e.ExitMmap, mm), codes={"C3"} if self.dumb.mms[mm].exits else set())
+
+    def copyable(self) -> list[tuple[int, int]]:
+        """(child, entry) of which both are listed, or the child of no other list: only the count is wrong."""
+        return [(mm, entry) for mm in self.linked() for _, entry in self.holders() if not self.dumb.mms[mm].dying]
+
+    @precondition(lambda self: not self.over and self.copyable())
+    @rule(data=st.data(), pid=pids)
+    def copies_without_a_duplicate(self, data: st.DataObject, pid: int) -> None:
+        mm, entry = self.some(data, self.copyable())
+        self.goes_wrong(pid, (e.SwapAssign, mm, entry, "fork"), codes={"S1"})
+
+    @precondition(lambda self: not self.over and self.slots())
+    @rule(data=st.data(), pid=pids, frees=st.booleans())
+    def counts_what_is_free(self, data: st.DataObject, pid: int, frees: bool) -> None:
+        """Of a slot that was in use once: of others nothing is known."""
+        entry = self.some(data, self.slots())
+        mm = self.some(data, self.live()) if self.live() else None
+        if mm is None:
+            return
+        self.tell(pid, (e.SwapAlloc, entry), (e.SwapDuplicate, entry))
+        self.tell(pid, (e.SwapFree, entry))
+        self.uncache(pid, entry)
+        self.cached.discard(entry)
+        step = (e.SwapFree, entry) if frees else (e.SwapDuplicate, entry)
+        self.goes_wrong(pid, step, codes={"S1"})
+        if not frees:
+            self.tell(pid, (e.SwapFree, entry))  # a duplicate that waits for its pte may be about to join somebody
+
+    @precondition(lambda self: not self.over and self.writeok)
+    @rule(data=st.data(), looks=st.booleans())
+    def drains_though_an_area_is_in_use(self, data: st.DataObject, looks: bool) -> None:
+        """Either it saw that and drains all the same, or it looked and found that it is refused, and drains."""
+        others = [one for one in self.dumb.in_use if self.inuse()[one]]
+        if not others or not self.swap_only or not self.dumb.order or self.writeok <= {others[-1]}:
+            return
+        others, area = others[-1:], self.some(data, self.writeok - {others[-1]})
+        self.tell(SWAPOFF, (e.Swapoff, None, area), (e.TryToUnuse, area), (e.TryToUnuseRet, 0))
+        drain = (e.MmlistDrain, others[0] if looks else -1)
+        members = [(e.MmlistDel, mm, "drain") for mm in self.dumb.order]
+        self.goes_wrong(SWAPOFF, (e.FetchedInuse, self.inuse(), "drain_mmlist"), drain, *members, codes={"D1"})
+        self.closes(area, codes=set())
+
+    def closes(self, area: int, codes: set[str]) -> None:
+        """swapoff returns 0, whoever holds entries of the area still."""
+        held = {mm for mm, found in self.dumb.mms.items() if any(entry >> SHIFT == area for entry in found.holds)}
+        self.goes_wrong(SWAPOFF, (e.SwapoffRet, 0, area), codes=codes | ({"D5"} if held else set()))
+        self.writeok.discard(area)
+        self.cached = {entry for entry in self.cached if entry >> SHIFT != area}
+
+    @precondition(lambda self: not self.over and self.writeok)
+    @rule(data=st.data())
+    def gives_up_an_area_that_is_held(self, data: st.DataObject) -> None:
+        area = self.some(data, self.writeok)
+        if not any(entry >> SHIFT == area for mm in self.dumb.mms.values() for entry in mm.holds):
+            return
+        self.tell(SWAPOFF, (e.Swapoff, None, area), (e.TryToUnuse, area), (e.TryToUnuseRet, 0))
+        self.closes(area, codes={"D5"})
+
+    @precondition(lambda self: not self.over and self.dumb.closed)
+    @rule(data=st.data(), pid=pids)
+    def names_an_entry_of_a_closed_area(self, data: st.DataObject, pid: int) -> None:
+        area = self.some(data, self.dumb.closed)
+        self.goes_wrong(pid, (e.SwapDuplicate, area << SHIFT | 1), (e.SwapFree, area << SHIFT | 1), codes={"D5"})
+
+
+class Wrong2610(Wrong):
+    """The same in 2.6.10."""
+
+    profile = "2.6.10"
+
+
+class Wrong269(Wrong):
+    """The same in 2.6.9."""
+
+    profile = "2.6.9"
+
+
+@pytest.mark.parametrize("kernel", [Right, Right2610, Right269])
+def test_the_models_agree_on_a_right_kernel(kernel):
+    run_state_machine_as_test(kernel, settings=settings(max_examples=25, stateful_step_count=40, deadline=None))
+
+
+def test_the_models_agree_on_what_a_wrong_kernel_breaks():
+    seen: Counter[str] = Counter()
+    for kernel in (Wrong, Wrong2610, Wrong269):
+        kernel.seen = seen
+        run_state_machine_as_test(kernel, settings=settings(max_examples=70, stateful_step_count=40, deadline=None))
+    assert seen.keys() == CODES  # all of them were broken, and found by both
