@@ -85,7 +85,7 @@ EXCLUDED = {"two exits"}
 """Where mm 1 holds an entry of area 1 from the start, so that a drain is refused for as long as the race could come."""
 
 LOOKED_BEFORE = "a pageout to the first area"
-"""Where the entry may be assigned between two looks at areas: the line of the drain's decision comes after, and D4 is not named."""
+"""Where the entry may be assigned between two looks at areas: the drain says later what it decided, and D4 is not named."""
 
 _graphs: dict[tuple[str, str], Graph] = {}
 
