@@ -380,6 +380,59 @@ class SleptUnder(Change):
     held: At
 
 
+class Reused(Change):
+    """A slot was handed out that `mm` holds by `hold` (None: nobody known), or that has a `count`, as known since `since`."""
+
+    entry: int
+    mm: Mm | None
+    hold: Hold | None
+    count: int
+    since: At
+    state: Entry
+
+
+class Saturated(Change):
+    """The count of `entry` is SWAP_MAP_MAX: counted since it was `allocated`, or `fetched`."""
+
+    entry: int
+    allocated: At | None
+    fetched: bool
+
+
+class InuseBelow(Change):
+    """inuse_pages of an area was `pages`, by probe `seen`: negative, or below the `known` slots in use.
+
+    `example`: one of them, who holds it, and the line that shows it. `reused`: one of them had been handed out while held.
+    """
+
+    type: int
+    pages: int
+    known: int
+    example: tuple[int, Mm | None, At | None] | None
+    seen: str
+    reused: bool = False
+
+
+class HeldAtFree(Change):
+    """The mm was freed while its ptes held `entries` entries, of which `entry`. `exited`: where its exit_mmap returned."""
+
+    mm: Mm
+    entry: int
+    hold: Hold
+    entries: int
+    exited: At | None
+
+
+class AllocatedClosed(Change):
+    """A task was handed a slot of the area that `call` had closed, after its `first` since the `walk`, which went on `until`."""
+
+    call: SwapoffCall
+    entry: int
+    walk: At
+    first: At
+    until: At
+
+
 class Saw(Change):
     """The list, or the loss of events, told something: for the record of events that matter."""
 
