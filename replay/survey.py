@@ -300,6 +300,7 @@ def _carries(votes: _Votes, text_names: frozenset[str], *, found_26: bool) -> Ca
         counts_visible=duplicates and faults and zaps,
         swapons_visible={"swapon", "swapon_ret"} <= names | text_names,
         swapoffs_visible={"swapoff", "swapoff_ret"} <= names | text_names,
+        frees_explicit=pure and "swap_free" in explicit,
         allocs_visible="swap_alloc" in explicit,
         usage_visible=has("__swap_entry_free_ret"),
         walks_visible=has("unuse_pte_range", "unuse_mm"),

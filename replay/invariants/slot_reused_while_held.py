@@ -12,9 +12,9 @@ Kernel reference
     swap_entry_free, which makes them so.
 
 Limits
-    Only what the log shows to be held counts: an mm whose ptes hold the entry, or a count above that of the swap cache. Slots that
-    only the cache, shmem or hibernation use are not judged; of a large folio's slots only the first is named. A free that the clock
-    does not set after the allocation explains it.
+    Only what the log shows to be held counts: an mm whose ptes hold the entry, or a count above that of the swap cache.
+    Slots that only the cache, shmem or hibernation use are not judged; of a large folio's slots only the first is named. A
+    free that the clock does not set after the allocation explains it.
 """
 
 from __future__ import annotations

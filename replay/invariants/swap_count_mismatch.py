@@ -2,6 +2,7 @@
 
 What it says
     A duplicate is made of an entry in use, a free of one with a count, and a pte copied by fork has a duplicate of its own.
+    Who clears a swap pte frees its entry.
 
 Why the kernel needs it
     A count too low frees a slot that somebody still holds: his page is overwritten. A count too high keeps the slot until
@@ -13,7 +14,8 @@ Kernel reference
 
 Limits
     Counts are known from the allocation on, or from what a free left in swap_map; an unnamed release or a loss makes them
-    unknown.
+    unknown. That a free did not come is known only where frees are explicit events, and once the task is at something that
+    it does not do in between.
 """
 
 from __future__ import annotations
@@ -22,12 +24,15 @@ from collections.abc import Iterator
 
 from mmlist.replay.invariants.base import ALL, Finding, Invariant, name, needs, witness
 from mmlist.replay.model import State
-from mmlist.replay.model.changes import Assigned, Counted
+from mmlist.replay.model.changes import Assigned, Counted, NotFreed
 from mmlist.replay.model.holdings import UNDERFLOW
 
 
-def check(change: Counted | Assigned, state: State) -> Iterator[Finding]:
+def check(change: Counted | Assigned | NotFreed, state: State) -> Iterator[Finding]:
     """A step on an entry that its count does not allow."""
+    if isinstance(change, NotFreed):
+        yield _kept(change)
+        return
     if isinstance(change, Assigned):
         area = state.areas.get(state.type_of(change.entry))
         judged = state.carries.duplicates_visible and area is not None and area.used and change.mm.born is not None
@@ -41,6 +46,27 @@ def check(change: Counted | Assigned, state: State) -> Iterator[Finding]:
         again = change.what == "duplicate" and change.state.cached is False and state.carries.allocs_visible
         if again or (change.what == "free" and not state.carries.usage_visible):
             yield _unused(change)
+
+
+def _kept(change: NotFreed) -> Finding:
+    return Finding(
+        change.at,
+        f"the count of swap entry {change.entry:#x} stays although {name(change.mm)} holds it no more",
+        [
+            witness(change.cleared, "pte cleared here", "zap_pte_range"),
+            witness(
+                change.at,
+                "the task has gone on here",
+                "task",
+                f"entry {change.entry:#x} was not given back",
+                "who clears a swap pte frees its entry (mm/memory.c: zap_pte_range, do_swap_page; mm/swapfile.c: unuse_pte)",
+            ),
+        ],
+        change.mm,
+        change.entry,
+        since=change.cleared,
+        explicit=True,
+    )
 
 
 def _copied(change: Assigned) -> Finding:
@@ -105,6 +131,7 @@ def _unused(change: Counted) -> Finding:
         since=change.since,
         explicit=True,
         order=[(change.then, change.at)] if change.then is not None else [],
+        follows=[("S2", None)],
     )
 
 
@@ -118,6 +145,6 @@ INVARIANT = Invariant(
         "swap_free swap_free_nr free_swap_and_cache free_swap_and_cache_nr swap_duplicate swap_assign "
         "__swap_entry_free_ret"
     ),
-    (Counted, Assigned),
+    (Counted, Assigned, NotFreed),
     check,
 )

@@ -3,7 +3,7 @@
 `State.step(event)` is the whole of it: it mutates the state and answers with what changed, as data (changes.py). It does
 no I/O and knows nothing of log lines but their place. The parts: core (what all share), holdings (swap entries),
 membership (who is listed), lives (births, counts, ends), fetched (what probes read), swapoffs, drains, failures, walks and
-progress (what a swapoff must not do), borrowing, locks, slots.
+progress, passes (what a swapoff must not do), given_back (what a cleared pte held), borrowing, locks, slots.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ class State(Slots):
         self.unsettled: set[int] = set()
         self.inside: set[str] = set()
         self.forget_locks()
+        self.owed: dict[int, dict[int, tuple[At, Mm]]] = {}
         self.looked = 0
         self.forget_slots()
         self._handlers = self._bind_handlers()
@@ -87,6 +88,8 @@ class State(Slots):
             self.settle(event)
         if self.transients:
             self.not_transient(event)
+        if self.owed:
+            self.moved_on(event)
         if self.unjoined:
             self.joins_to_come(event.at)
         if self.nr_odd is not None:
@@ -147,6 +150,7 @@ class State(Slots):
         self.transients.clear()
         self.nr = self.nr_odd = None
         self.stray.clear()
+        self.owed.clear()
         for call in self.swapoffs.values():
             call.idle_since = None
         self.held_alone.clear()

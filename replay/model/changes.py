@@ -300,6 +300,14 @@ class Named(Change):
     told: At | None  # as Area.told
 
 
+class NotFreed(Change):
+    """A task cleared a pte of `mm` at `cleared`, and went on without giving `entry` back."""
+
+    entry: int
+    mm: Mm
+    cleared: At
+
+
 class MmHandedOut(Change):
     """get_task_mm on task `pid` returned `mm`, though the task is a borrower since `borrowed`."""
 

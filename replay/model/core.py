@@ -25,6 +25,7 @@ class Carries(msgspec.Struct, frozen=True):
     clears_explicit: bool = False  # swap_clear
     unuse_clears: bool = False  # swap_clear also for what swapoff releases
     unuse_visible: bool = False  # swapoff's walk over an mm is seen, or what it releases
+    frees_explicit: bool = False  # each free of an entry is an event of its own
     allocs_visible: bool = False  # every slot's allocation, named (a folio's is by its first slot alone)
     usage_visible: bool = False  # what a free leaves in swap_map
     drain_explicit: bool = False  # mmlist_drain
