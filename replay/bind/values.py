@@ -119,8 +119,19 @@ class Reader:
 
 
 def inuse(fields: Fields) -> tuple[int, ...] | None:
-    """inuse_pages by type from `inuse0`, `inuse1`, ... up to the first that is absent; None if there is none."""
+    """inuse_pages by type from `inuse0`, `inuse1`, ... up to the first that is absent; None if there is none.
+
+    Below 0 if it is so, of 32 or 64 bits; without SWAP_USAGE_OFFLIST_BIT (since 6.13; include/linux/swap.h).
+    """
     found: list[int] = []
     while (value := field(fields, f"inuse{len(found)}")) is not None:
-        found.append(value)
+        found.append(_signed(value))
     return tuple(found) or None
+
+
+def _signed(pages: int) -> int:
+    if 1 << 63 <= pages < 1 << 64:
+        return pages - (1 << 64)
+    if 1 << 31 <= pages < 1 << 32:
+        return pages - (1 << 32)
+    return pages & ~(1 << 62) if pages > 0 else pages

@@ -67,7 +67,7 @@ INVARIANT = Invariant(
     "E",
     "an area's observed inuse is below the slots known to be used, or negative",
     ALL,
-    needs("fetched:inuse", "swap_assign swap_duplicate folio_dup_swap swap_dup_entry_direct"),
+    needs("fetched:inuse"),
     (InuseBelow,),
     check,
 )
