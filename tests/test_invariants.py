@@ -44,6 +44,12 @@ PUBLIC = {
     "M10": ("nr-mismatch", "E"),
     "M11": ("removal-of-nonmember", "E"),
     "S1": ("swap-count-mismatch", "E"),
+    "S2": ("slot-reused-while-held", "E"),
+    "S3": ("swap-count-saturated", "W"),
+    "S4": ("inuse-mismatch", "E"),
+    "S5": ("entries-left-at-free", "E"),
+    "D7": ("allocated-after-swapoff", "E"),
+    "C6": ("users-leaked", "W"),
 }
 """Codes and slugs are public: they stand in databases and expectations, and never change meaning."""
 

@@ -3,7 +3,7 @@
 `State.step(event)` is the whole of it: it mutates the state and answers with what changed, as data (changes.py). It does
 no I/O and knows nothing of log lines but their place. The parts: core (what all share), holdings (swap entries),
 membership (who is listed), lives (births, counts, ends), fetched (what probes read), swapoffs, drains, failures, walks and
-progress, passes (what a swapoff must not do), given_back (what a cleared pte held), borrowing, locks, slots.
+progress, passes (what a swapoff must not do), given_back (what a cleared pte held), borrowing, locks, slots, owners.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from mmlist.replay.model.changes import Broken, Change, DrainMisplaced, Got, Joi
 from mmlist.replay.model.core import INIT_MM, Carries
 from mmlist.replay.model.fetched import Deferred
 from mmlist.replay.model.mm import MEMBER, Mm
+from mmlist.replay.model.owners import Owned, Owners
 from mmlist.replay.model.profile import PROFILES, Profile, type_shift
-from mmlist.replay.model.slots import Slots
 from mmlist.replay.model.swap import SwapoffCall
 from mmlist.replay.record import At
 
 
-class State(Slots):
+class State(Owners):
     """The whole state of one replay. Nothing but `step` mutates it."""
 
     def __init__(
@@ -61,6 +61,8 @@ class State(Slots):
         self.unsettled: set[int] = set()
         self.inside: set[str] = set()
         self.forget_locks()
+        self.owned: dict[Mm, Owned] = {}
+        self.owner_of: dict[int, Mm] = {}
         self.owed: dict[int, dict[int, tuple[At, Mm]]] = {}
         self.looked = 0
         self.forget_slots()
@@ -121,6 +123,7 @@ class State(Slots):
                 self.emit(drain)
         self.unfinished()
         if at is not None:
+            self.leaked_at_end(at)
             for change, _ in list(self.suspects.values()):
                 if change.mm.listed != MEMBER and not change.mm.dying:
                     self.emit(change)
@@ -151,6 +154,7 @@ class State(Slots):
         self.nr = self.nr_odd = None
         self.stray.clear()
         self.owed.clear()
+        self.forget_owners()
         for call in self.swapoffs.values():
             call.idle_since = None
         self.held_alone.clear()

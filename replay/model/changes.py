@@ -308,6 +308,19 @@ class NotFreed(Change):
     cleared: At
 
 
+class Leaked(Change):
+    """`mm` has users long after its last task has gone, at `gone`; `ended`: until here.
+
+    `gets` are the last without a put by the same task, `put` is the last put of all.
+    """
+
+    mm: Mm
+    gone: At
+    gets: list[At]
+    put: At | None
+    ended: bool
+
+
 class MmHandedOut(Change):
     """get_task_mm on task `pid` returned `mm`, though the task is a borrower since `borrowed`."""
 
