@@ -11,10 +11,10 @@ CODE := src replay grammars db tests bench docs
 SECONDS := 600
 DEMO := fixtures/captures/mono-b1.trace.gz
 
-.PHONY: help demo test check bench fuzz linear format docs clean
+.PHONY: help demo test exhaustive check bench fuzz linear format docs clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || for python in $(PYTHON) python3.11 python3 python3.12 python3.13 python3.14; do \
@@ -32,6 +32,9 @@ demo: $(READY) ## replay a capture of a kernel with a bug, explain what is wrong
 
 test: $(READY) ## the tests, on all cores (ARGS="-k name" for some)
 	$(BIN)/python -m pytest -q -n auto $(ARGS)
+
+exhaustive: $(READY) ## all interleavings of the patch's steps, by more tasks than the tests try (minutes)
+	EXHAUSTIVE=1 $(BIN)/python -m pytest -q tests/test_exhaustive.py $(ARGS)
 
 check: $(READY) ## format, lint, types, layers, packaging
 	$(BIN)/ruff format --check $(CODE)
