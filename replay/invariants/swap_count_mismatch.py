@@ -25,6 +25,9 @@ from mmlist.replay.model import State
 from mmlist.replay.model.changes import Assigned, Counted
 from mmlist.replay.model.holdings import UNDERFLOW
 
+_UNDERFLOW_26 = 0xFFFF
+"""The same in an unsigned short, where 255 is a count like any other (2.6 mm/swapfile.c: swap_entry_free)."""
+
 
 def check(change: Counted | Assigned, state: State) -> Iterator[Finding]:
     """A step on an entry that its count does not allow."""
@@ -35,7 +38,7 @@ def check(change: Counted | Assigned, state: State) -> Iterator[Finding]:
             yield _copied(change)
         return
     if change.what == "usage":
-        if change.usage == UNDERFLOW:
+        if change.usage == (_UNDERFLOW_26 if state.profile.cache_in_count else UNDERFLOW):
             yield _underflow(change)
     elif change.before == 0 and change.state is not None:
         again = change.what == "duplicate" and change.state.cached is False and state.carries.allocs_visible
