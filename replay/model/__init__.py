@@ -60,7 +60,7 @@ class State(Slots):
         self.unsettled: set[int] = set()
         self.inside: set[str] = set()
         self.forget_locks()
-        self.looked = 0
+        self.looked = self.unnamed = 0
         self.forget_slots()
         self._handlers = self._bind_handlers()
 
