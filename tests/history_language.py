@@ -22,6 +22,7 @@ EXPLICIT = Carries(
     releases_visible=True,
     duplicates_visible=True,
     counts_visible=True,
+    counts_explicit=True,
     unuse_visible=True,
     allocs_visible=True,
     swapons_visible=True,
@@ -159,6 +160,14 @@ class Story:
 
     def do_clear(self, mm: str, entry: str, why: str = "fault") -> None:
         self.step(e.SwapClear(self.at(), address(mm), int(entry), why), e.SwapFree(self.at(), int(entry)))
+
+    def do_release(self, mm: str, entry: str) -> None:
+        """A pte lets go; the count is as it was."""
+        self.step(e.SwapClear(self.at(), address(mm), int(entry), "zap"))
+
+    def do_free_entry(self, entry: str) -> None:
+        """The count goes down; no pte lets go."""
+        self.step(e.SwapFree(self.at(), int(entry)))
 
     def do_swapout(self, mm: str, entry: str) -> None:
         """Pageout as the kernel does it."""

@@ -3,7 +3,7 @@
 `State.step(event)` is the whole of it: it mutates the state and answers with what changed, as data (changes.py). It does
 no I/O and knows nothing of log lines but their place. The parts: core (what all share), holdings (swap entries),
 membership (who is listed), lives (births, counts, ends), fetched (what probes read), swapoffs, drains, failures, walks and
-progress (what a swapoff must not do), borrowing, locks, slots.
+progress (what a swapoff must not do), borrowing, locks, slots, balance (counts against ptes).
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from collections.abc import Callable
 from typing import Any
 
 from mmlist.replay import events as e
+from mmlist.replay.model.balance import Balance
 from mmlist.replay.model.borrowing import Phase
 from mmlist.replay.model.changes import Change, DrainMisplaced, Got, JoinedEarly, Unlisted
 from mmlist.replay.model.core import INIT_MM, Carries
 from mmlist.replay.model.fetched import Deferred
 from mmlist.replay.model.mm import MEMBER, Mm
 from mmlist.replay.model.profile import PROFILES, Profile, type_shift
-from mmlist.replay.model.slots import Slots
 from mmlist.replay.model.swap import SwapoffCall
 from mmlist.replay.record import At
 
 
-class State(Slots):
+class State(Balance):
     """The whole state of one replay. Nothing but `step` mutates it."""
 
     def __init__(
@@ -90,6 +90,8 @@ class State(Slots):
             self.not_in_swapoff(event)
         if self.slots_in_doubt:
             self.settle_slots(event)
+        if self.halves:
+            self.outside_page_tables(event)
         handler = self._handlers.get(type(event))
         if handler is not None:
             handler(event)

@@ -372,6 +372,21 @@ class Reused(Change):
     state: Entry
 
 
+class Unbalanced(Change):
+    """A task has left the page tables, and its `step` on `entry` is half a step: the count was not changed with a pte.
+
+    `how`: cleared (a pte of `mm` let go, the count was not lowered) or freed (lowered to `count`, and `holders` ptes hold it).
+    """
+
+    entry: int
+    mm: Mm | None
+    how: str
+    step: At
+    count: int
+    holders: int
+    reused: bool
+
+
 class Saturated(Change):
     """The count of `entry` is SWAP_MAP_MAX: counted since it was `allocated`, or `fetched`."""
 
