@@ -321,11 +321,15 @@ class Slots(Locks):
         super().on_swap_clear(event)
 
     def on_swap_assign(self, event: e.SwapAssign) -> None:
-        """A pte holds the entry, unless the clear that came before it at the same time, on another CPU, was of this."""
+        """A pte holds the entry, unless what let go of it was read before: a clear of equal time, a free since the duplicate."""
         super().on_swap_assign(event)
         cleared = self.cleared.pop((event.mm, event.entry), None) if self.cleared else None
-        mm = self.mms.get(event.mm)
-        if cleared is not None and self.tied(cleared, event.at) and mm is not None and mm.holdings is not None:
+        mm, entry = self.mms.get(event.mm), self.entries.get(event.entry)
+        if mm is None or entry is None or event.entry not in (mm.holdings or ()):
+            return
+        freed = not event.observed and event.begin is not None and entry.freed_seq > event.begin.seq
+        if freed or (cleared is not None and self.tied(cleared, event.at)):
+            assert mm.holdings is not None
             mm.holdings[event.entry].since = -1
 
     # --- a closed area -----------------------------------------------------------------------------------------------
