@@ -7,15 +7,16 @@ Why the kernel needs it
     swapoff empties the area slot by slot; where new ones are taken meanwhile it never ends, or leaves some.
 
 Kernel reference
-    mm/swapfile.c: SYSCALL swapoff, which clears SWP_WRITEOK under swap_lock and the area's own lock before try_to_unuse,
-    takes back the slots reserved for CPUs (disable_swap_slots_cache_lock, up to 6.13), waits for allocations
-    (wait_for_allocation, later), and sets SWP_WRITEOK again if try_to_unuse failed; get_swap_pages, which passes over an
-    area without it.
+    mm/swapfile.c: SYSCALL swapoff, which clears SWP_WRITEOK under swap_lock and the area's own lock before
+    try_to_unuse, takes back the slots reserved for CPUs (disable_swap_slots_cache_lock, up to 6.13), waits for
+    allocations (wait_for_allocation, later), and sets SWP_WRITEOK again if try_to_unuse failed; get_swap_pages,
+    which passes over an area without it.
 
 Limits
-    The area counts as closed from the first line of the walk on. An allocation shows when it returns and may have taken its
-    slot before, so a task's first one after that is let pass, its second counts, and is likely at most. Since a swapoff
-    that fails opens the area before it returns, it counts only if the walk goes on after it, or the swapoff returns 0.
+    The area counts as closed from the first line of the walk on. An allocation shows when it returns and may have
+    taken its slot before, so a task's first one after that is let pass, its second counts, and is likely at most.
+    Since a swapoff that fails opens the area before it returns, it counts only if the walk goes on after it, or the
+    swapoff returns 0.
 """
 
 from __future__ import annotations

@@ -7,14 +7,14 @@ Why the kernel needs it
     Nobody can find these entries any more: the slots stay in use, and swapoff of their area never ends.
 
 Kernel reference
-    mm/memory.c: zap_pte_range, called by exit_mmap; kernel/fork.c: check_mm, called by __mmdrop, which says "Bad rss-
-    counter state ... type:MM_SWAPENTS" (2.6.34 and later).
+    mm/memory.c: zap_pte_range, called by exit_mmap; kernel/fork.c: check_mm, called by __mmdrop, which says "Bad
+    rss-counter state ... type:MM_SWAPENTS" (2.6.34 and later).
 
 Limits
-    Judged where the log says for every pte when it is given an entry and when it lets go (swap_assign, swap_clear). From
-    probes alone a release that was not seen looks the same, and makes what rests on seeing releases undecided instead.
-    MM_SWAPENTS itself is not used: rss_stat names no mm by its address, and the counter is only nearly right while the mm
-    lives.
+    Judged where the log says for every pte when it is given an entry and when it lets go (swap_assign, swap_clear).
+    From probes alone a release that was not seen looks the same, and makes what rests on seeing releases undecided
+    instead. MM_SWAPENTS itself is not used: rss_stat names no mm by its address, and the counter is only nearly
+    right while the mm lives.
 """
 
 from __future__ import annotations

@@ -4,18 +4,19 @@ What it says
     inuse_pages is never negative, and at least the number of slots that are known to be in use.
 
 Why the kernel needs it
-    drain_mmlist looks at inuse_pages alone, and try_to_unuse stops when it is 0: too low, it empties mmlist while mms still
-    have entries, or swapoff gives up an area that is in use.
+    drain_mmlist looks at inuse_pages alone, and try_to_unuse stops when it is 0: too low, it empties mmlist while
+    mms still have entries, or swapoff gives up an area that is in use.
 
 Kernel reference
-    mm/swapfile.c: swap_range_alloc, swap_range_free (2.6: get_swap_page, swap_entry_free), which count; try_to_unuse,
-    drain_mmlist, which look. Since 6.14 swap_usage_in_pages, of which a bit says that the area is not available.
+    mm/swapfile.c: swap_range_alloc, swap_range_free (2.6: get_swap_page, swap_entry_free), which count;
+    try_to_unuse, drain_mmlist, which look. Since 6.14 swap_usage_in_pages, of which a bit says that the area is not
+    available.
 
 Limits
-    Judged where inuse_pages was fetched (inuse0, inuse1, ...). A slot counts as used if an mm certainly holds it, or its
-    count is above that of the swap cache. Above that anything is normal: slots reserved for a CPU, the swap cache, shmem,
-    hibernation. A fetch may be of any moment up to the next line of its CPU: what is freed until then does not count as
-    used.
+    Judged where inuse_pages was fetched (inuse0, inuse1, ...). A slot counts as used if an mm certainly holds it,
+    or its count is above that of the swap cache. Above that anything is normal: slots reserved for a CPU, the swap
+    cache, shmem, hibernation. A fetch may be of any moment up to the next line of its CPU: what is freed until then
+    does not count as used.
 """
 
 from __future__ import annotations

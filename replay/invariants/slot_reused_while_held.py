@@ -4,17 +4,17 @@ What it says
     An entry that is allocated is held by nobody: no pte has it, and its count is 0.
 
 Why the kernel needs it
-    A slot with two owners holds the page of the later one. The earlier one reads that page at his next fault: his data is
-    gone, and what he gets may be another process's.
+    A slot with two owners holds the page of the later one. The earlier one reads that page at his next fault: his
+    data is gone, and what he gets may be another process's.
 
 Kernel reference
-    mm/swapfile.c: scan_swap_map_slots, swap_range_alloc (2.6: scan_swap_map), which take slots whose swap_map is 0 alone;
-    swap_entry_free, which makes them so.
+    mm/swapfile.c: scan_swap_map_slots, swap_range_alloc (2.6: scan_swap_map), which take slots whose swap_map is 0
+    alone; swap_entry_free, which makes them so.
 
 Limits
-    Only what the log shows to be held counts: an mm whose ptes hold the entry, or a count above that of the swap cache.
-    Slots that only the cache, shmem or hibernation use are not judged; of a large folio's slots only the first is named. A
-    free that the clock does not set after the allocation explains it.
+    Only what the log shows to be held counts: an mm whose ptes hold the entry, or a count above that of the swap
+    cache. Slots that only the cache, shmem or hibernation use are not judged; of a large folio's slots only the
+    first is named. A free that the clock does not set after the allocation explains it.
 """
 
 from __future__ import annotations

@@ -4,13 +4,14 @@ What it says
     Fewer than 0x7fff ptes, and the swap cache, hold one entry.
 
 Why the kernel needs it
-    swap_map is an unsigned short in 2.6. At 0x7fff the count is no longer known: no free lowers it, so the slot is in use
-    until its area is swapped off. swapoff then searches all mms once and makes the count 1; an entry that a fork copies
-    into an mm that was searched before is lost. So here the order of the list decides whether data is lost.
+    swap_map is an unsigned short in 2.6. At 0x7fff the count is no longer known: no free lowers it, so the slot is
+    in use until its area is swapped off. swapoff then searches all mms once and makes the count 1; an entry that a
+    fork copies into an mm that was searched before is lost. So here the order of the list decides whether data is
+    lost.
 
 Kernel reference
-    2.6 mm/swapfile.c: swap_duplicate, swap_entry_free, try_to_unuse ("swapoff deletes a count that has overflowed"). Since
-    2.6.33 (570a335b8e22) a count continues on another page.
+    2.6 mm/swapfile.c: swap_duplicate, swap_entry_free, try_to_unuse ("swapoff deletes a count that has
+    overflowed"). Since 2.6.33 (570a335b8e22) a count continues on another page.
 
 Limits
     Counts are known from the allocation on, or from what a free was seen to leave in swap_map.

@@ -3,7 +3,7 @@
 `State.step(event)` is the whole of it: it mutates the state and answers with what changed, as data (changes.py). It does
 no I/O and knows nothing of log lines but their place. The parts: core (what all share), holdings (swap entries),
 membership (who is listed), lives (births, counts, ends), fetched (what probes read), swapoffs, drains, failures, walks and
-progress, passes (what a swapoff must not do), given_back (what a cleared pte held), borrowing, locks, slots, owners.
+progress, passes (what a swapoff must not do), borrowing, locks, slots, balance (counts against ptes), owners.
 """
 
 from __future__ import annotations
@@ -63,8 +63,7 @@ class State(Owners):
         self.forget_locks()
         self.owned: dict[Mm, Owned] = {}
         self.owner_of: dict[int, Mm] = {}
-        self.owed: dict[int, dict[int, tuple[At, Mm]]] = {}
-        self.looked = 0
+        self.looked = self.unnamed = 0
         self.forget_slots()
         self._handlers = self._bind_handlers()
 
@@ -90,8 +89,6 @@ class State(Owners):
             self.settle(event)
         if self.transients:
             self.not_transient(event)
-        if self.owed:
-            self.moved_on(event)
         if self.unjoined:
             self.joins_to_come(event.at)
         if self.nr_odd is not None:
@@ -102,6 +99,8 @@ class State(Owners):
             self.not_in_swapoff(event)
         if self.slots_in_doubt:
             self.settle_slots(event)
+        if self.halves:
+            self.outside_page_tables(event)
         handler = self._handlers.get(type(event))
         if handler is not None:
             handler(event)
@@ -153,7 +152,6 @@ class State(Owners):
         self.transients.clear()
         self.nr = self.nr_odd = None
         self.stray.clear()
-        self.owed.clear()
         self.forget_owners()
         for call in self.swapoffs.values():
             call.idle_since = None

@@ -300,14 +300,6 @@ class Named(Change):
     told: At | None  # as Area.told
 
 
-class NotFreed(Change):
-    """A task cleared a pte of `mm` at `cleared`, and went on without giving `entry` back."""
-
-    entry: int
-    mm: Mm
-    cleared: At
-
-
 class Leaked(Change):
     """`mm` has users long after its last task has gone, at `gone`; `ended`: until here.
 
@@ -410,6 +402,21 @@ class Reused(Change):
     count: int
     since: At
     state: Entry
+
+
+class Unbalanced(Change):
+    """A task has left the page tables, and its `step` on `entry` is half a step: the count was not changed with a pte.
+
+    `how`: cleared (a pte of `mm` let go, the count was not lowered) or freed (lowered to `count`, and `holders` ptes hold it).
+    """
+
+    entry: int
+    mm: Mm | None
+    how: str
+    step: At
+    count: int
+    holders: int
+    reused: bool
 
 
 class Saturated(Change):

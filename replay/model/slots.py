@@ -55,6 +55,7 @@ class Slots(Locks):
     saturated: set[int]
     cleared: dict[tuple[int, int], At]
     looked: int
+    unnamed: int  # the last free that names no entry: any count may be lower since
 
     def forget_slots(self) -> None:
         """Nothing waits: at the beginning, and after a loss."""
@@ -141,7 +142,8 @@ class Slots(Locks):
         hidden = not self.carries.unuse_visible and (self.swapoffs or not self.carries.swapoffs_visible)
         if hidden or self.unseen_release is not None or not self.carries.counts_visible:
             return 0
-        return entry.count or 0 if entry.seq > max(self.released, self.loss_seq) and not entry.fresh else 0
+        known = entry.seq > max(self.released, self.unnamed, self.loss_seq) and not entry.fresh
+        return entry.count or 0 if known else 0
 
     def _released(self, doubt: Reused, event: e.Event | None) -> bool:
         """Whether `event` lets go of the entry, and may have come before it was handed out."""
@@ -188,6 +190,8 @@ class Slots(Locks):
     def on_swap_usage(self, event: e.SwapUsage) -> None:
         """What a free left in swap_map: in 2.6 the count alone."""
         super().on_swap_usage(event)
+        if event.entry is None:
+            self.unnamed = event.at.seq
         if self.profile.cache_in_count and event.usage == SWAP_MAP_MAX and event.entry is not None:
             self._saturates(event.at, event.entry, self.entry(event.entry), fetched=True)
 
@@ -317,11 +321,15 @@ class Slots(Locks):
         super().on_swap_clear(event)
 
     def on_swap_assign(self, event: e.SwapAssign) -> None:
-        """A pte holds the entry, unless the clear that came before it at the same time, on another CPU, was of this."""
+        """A pte holds the entry, unless what let go of it was read before: a clear of equal time, a free since the duplicate."""
         super().on_swap_assign(event)
         cleared = self.cleared.pop((event.mm, event.entry), None) if self.cleared else None
-        mm = self.mms.get(event.mm)
-        if cleared is not None and self.tied(cleared, event.at) and mm is not None and mm.holdings is not None:
+        mm, entry = self.mms.get(event.mm), self.entries.get(event.entry)
+        if mm is None or entry is None or event.entry not in (mm.holdings or ()):
+            return
+        freed = not event.observed and event.begin is not None and entry.freed_seq > event.begin.seq
+        if freed or (cleared is not None and self.tied(cleared, event.at)):
+            assert mm.holdings is not None
             mm.holdings[event.entry].since = -1
 
     # --- a closed area -----------------------------------------------------------------------------------------------
