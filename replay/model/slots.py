@@ -200,6 +200,8 @@ class Slots(Locks):
     def on_fetched_inuse(self, event: e.FetchedInuse) -> None:
         """inuse_pages: of an area in use never negative, and at least the slots that are known to be used."""
         super().on_fetched_inuse(event)
+        if event.name == "mmlist_drain":
+            return  # what the drain looked at, one area after the other, before the line
         for type_, pages in enumerate(event.inuse):
             area = self.areas.get(type_)
             if area is None or area.used is not True:
