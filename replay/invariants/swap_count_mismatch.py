@@ -98,6 +98,7 @@ def _unbalanced(change: Unbalanced) -> Finding:
         since=change.step,
         explicit=True,
         order=[(change.step, change.at)],
+        cap="undecided" if change.cut else "proven",
         follows=[("S2", None)] if change.reused else [],
     )
 

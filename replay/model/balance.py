@@ -38,12 +38,14 @@ class Balance(Slots):
 
     halves: dict[int, dict[int, Half]]
     leftover: list[tuple[Unbalanced, int]]
+    cpu_seen: dict[int | None, int]
 
     def forget_slots(self) -> None:
         """Nothing waits: at the beginning, and after a loss."""
         super().forget_slots()
         self.halves = {}
         self.leftover = []
+        self.cpu_seen = {}
 
     @property
     def slots_in_doubt(self) -> bool:
@@ -89,6 +91,7 @@ class Balance(Slots):
 
     def outside_page_tables(self, event: e.Event) -> None:
         """Before a step on `event`: if it shows its task outside the page tables, what it has done there is complete."""
+        self.cpu_seen[event.at.cpu] = event.at.seq
         if not isinstance(event, _OUTSIDE):
             return
         mine = self.halves.pop(self.key(event.at), None)
@@ -106,7 +109,7 @@ class Balance(Slots):
         reused = entry is not None and entry.reused
         if half.cleared is not None:
             mm = self.mms.get(half.mm) if half.mm else None
-            change = Unbalanced(at, value, mm, "cleared", half.cleared, 0, 0, reused)
+            change = Unbalanced(at, value, mm, "cleared", half.cleared, 0, 0, reused, self._cut(half.cleared))
         elif half.freed is not None and entry is not None:
             known = entry.seq > max(self.released, self.unnamed, self.loss_seq) and not entry.fresh
             if entry.count is None or not known or self.tied(entry.allocated, half.freed):
@@ -114,10 +117,15 @@ class Balance(Slots):
             holders = self._ptes(value, at)
             if holders <= entry.count:
                 return
-            change = Unbalanced(at, value, None, "freed", half.freed, entry.count, holders, reused)
+            change = Unbalanced(
+                at, value, None, "freed", half.freed, entry.count, holders, reused, self._cut(half.freed)
+            )
         else:
             return
         self.leftover.append((change, self.key(at)))
+
+    def _cut(self, step: At) -> bool:
+        return self.cpu_seen.get(step.cpu, 0) <= step.seq
 
     def _ptes(self, value: int, at: At) -> int:
         """How many ptes certainly hold the entry."""
@@ -134,12 +142,17 @@ class Balance(Slots):
         """What is left is told when no line can come that is the other half."""
         if self.leftover:
             at = event.at if event is not None else None
+            for one, _ in self.leftover:
+                one.cut = one.cut and (at is None or at.cpu != one.step.cpu)
             self.leftover = [
                 (one, key)
                 for one, key in self.leftover
-                if not self._other_half(one, key, event) and not self._told(one, at)
+                if not self._other_half(one, key, event) and not self._decided(one, at)
             ]
         super().settle_slots(event)
+
+    def _decided(self, change: Unbalanced, at: At | None) -> bool:
+        return (at is None or not change.cut) and self._told(change, at)
 
     def _other_half(self, change: Unbalanced, key: int, event: e.Event | None) -> bool:
         if isinstance(event, e.SwapFree):
