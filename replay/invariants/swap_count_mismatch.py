@@ -95,7 +95,7 @@ def _unbalanced(change: Unbalanced) -> Finding:
         [first, witness(change.at, "the task is done with the page tables here", "pte_unmap_unlock", before, should)],
         change.mm,
         change.entry,
-        since=change.step,
+        since=change.since,
         explicit=True,
         order=[(change.step, change.at)],
         cap="undecided" if change.cut else "proven",

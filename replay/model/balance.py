@@ -39,6 +39,7 @@ class Balance(Slots):
     halves: dict[int, dict[int, Half]]
     leftover: list[tuple[Unbalanced, int]]
     cpu_seen: dict[int | None, int]
+    began: dict[int, At]  # where a task was last seen outside the page tables
 
     def forget_slots(self) -> None:
         """Nothing waits: at the beginning, and after a loss."""
@@ -46,6 +47,7 @@ class Balance(Slots):
         self.halves = {}
         self.leftover = []
         self.cpu_seen = {}
+        self.began = {}
 
     @property
     def slots_in_doubt(self) -> bool:
@@ -53,13 +55,14 @@ class Balance(Slots):
         return bool(self.leftover) or super().slots_in_doubt
 
     @property
-    def _balanced(self) -> bool:
+    def balanced(self) -> bool:
+        """Whether each pte and each count is an event of its own."""
         carries = self.carries
         return carries.counts_explicit and carries.clears_explicit and carries.unuse_clears and carries.assigns_explicit
 
     def on_swap_clear(self, event: e.SwapClear) -> None:
         """A pte lets go: the count goes down with it."""
-        if self._balanced and event.observed:
+        if self.balanced and event.observed:
             held = self.mms.get(event.mm) if event.mm else None
             known = held is not None and event.entry in (held.holdings or ())
             self._step(event.at, event.entry, cleared=True, sure=known, mm=event.mm)
@@ -67,7 +70,7 @@ class Balance(Slots):
 
     def on_swap_free(self, event: e.SwapFree) -> None:
         """The count goes down: with a pte that lets go, or for a duplicate given up, or for the cache of 2.6."""
-        if self._balanced:
+        if self.balanced:
             pending = self.pending_duplicates.get(self.key(event.at), {})
             for value in range(event.entry, event.entry + event.nr):
                 sure = value not in pending and not self.profile.cache_in_count
@@ -94,22 +97,26 @@ class Balance(Slots):
         self.cpu_seen[event.at.cpu] = event.at.seq
         if not isinstance(event, _OUTSIDE):
             return
-        mine = self.halves.pop(self.key(event.at), None)
+        key = self.key(event.at)
+        mine, since = self.halves.pop(key, None), self.began.get(key)
+        self.began[key] = event.at
+        if since is None:
+            return  # the first half of what it did may be from before the log, or lost
         for value, half in (mine or {}).items():
             area = self.areas.get(self.type_of(value))
             if half.sure and area is not None and area.used is True and not self._others(value):
-                self._remains(event.at, value, half)
+                self._remains(event.at, value, half, since)
 
     def _others(self, value: int) -> bool:
         """Whether another task is in the middle of a step on the entry."""
         return any(value in steps for steps in self.halves.values())
 
-    def _remains(self, at: At, value: int, half: Half) -> None:
+    def _remains(self, at: At, value: int, half: Half, since: At) -> None:
         entry = self.entries.get(value)
         reused = entry is not None and entry.reused
         if half.cleared is not None:
             mm = self.mms.get(half.mm) if half.mm else None
-            change = Unbalanced(at, value, mm, "cleared", half.cleared, 0, 0, reused, self._cut(half.cleared))
+            change = Unbalanced(at, value, mm, "cleared", half.cleared, 0, 0, reused, self._cut(half.cleared), since)
         elif half.freed is not None and entry is not None:
             known = entry.seq > max(self.released, self.unnamed, self.loss_seq) and not entry.fresh
             if entry.count is None or not known or self.tied(entry.allocated, half.freed):
@@ -118,7 +125,7 @@ class Balance(Slots):
             if holders <= entry.count:
                 return
             change = Unbalanced(
-                at, value, None, "freed", half.freed, entry.count, holders, reused, self._cut(half.freed)
+                at, value, None, "freed", half.freed, entry.count, holders, reused, self._cut(half.freed), since
             )
         else:
             return

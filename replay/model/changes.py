@@ -418,6 +418,7 @@ class Unbalanced(Change):
     holders: int
     reused: bool
     cut: bool  # the CPU of `step` has no later line: what it did then may be lost without a sign
+    since: At  # where the task was outside the page tables before
 
 
 class Saturated(Change):
