@@ -104,7 +104,7 @@ class Balance(Slots):
             return  # the first half of what it did may be from before the log, or lost
         for value, half in (mine or {}).items():
             area = self.areas.get(self.type_of(value))
-            if half.sure and area is not None and area.used is True and not self._others(value):
+            if half.sure and area is not None and area.used is True:
                 self._remains(event.at, value, half, since)
 
     def _others(self, value: int) -> bool:
@@ -117,7 +117,7 @@ class Balance(Slots):
         if half.cleared is not None:
             mm = self.mms.get(half.mm) if half.mm else None
             change = Unbalanced(at, value, mm, "cleared", half.cleared, 0, 0, reused, self._cut(half.cleared), since)
-        elif half.freed is not None and entry is not None:
+        elif half.freed is not None and entry is not None and not self._others(value):
             known = entry.seq > max(self.released, self.unnamed, self.loss_seq) and not entry.fresh
             if entry.count is None or not known or self.tied(entry.allocated, half.freed):
                 return
