@@ -95,9 +95,10 @@ def _unbalanced(change: Unbalanced) -> Finding:
         [first, witness(change.at, "the task is done with the page tables here", "pte_unmap_unlock", before, should)],
         change.mm,
         change.entry,
-        since=change.step,
+        since=change.since,
         explicit=True,
         order=[(change.step, change.at)],
+        cap="undecided" if change.cut else "proven",
         follows=[("S2", None)] if change.reused else [],
     )
 

@@ -99,7 +99,7 @@ class State(Owners):
             self.not_in_swapoff(event)
         if self.slots_in_doubt:
             self.settle_slots(event)
-        if self.halves:
+        if self.balanced:
             self.outside_page_tables(event)
         handler = self._handlers.get(type(event))
         if handler is not None:

@@ -417,6 +417,8 @@ class Unbalanced(Change):
     count: int
     holders: int
     reused: bool
+    cut: bool  # the CPU of `step` has no later line: what it did then may be lost without a sign
+    since: At  # where the task was outside the page tables before
 
 
 class Saturated(Change):

@@ -104,6 +104,7 @@ class Slots(Locks):
         entry = self.entries[event.entry]
         entry.allocated = entry.last = event.at
         entry.reused = change is not None
+        entry.fetched = False
         self.saturated.discard(event.entry)
         if unclear:
             self._unknown(entry)
@@ -142,7 +143,7 @@ class Slots(Locks):
         hidden = not self.carries.unuse_visible and (self.swapoffs or not self.carries.swapoffs_visible)
         if hidden or self.unseen_release is not None or not self.carries.counts_visible:
             return 0
-        known = entry.seq > max(self.released, self.unnamed, self.loss_seq) and not entry.fresh
+        known = entry.seq > max(self.released, self.unnamed, self.loss_seq) and not entry.fresh and not entry.fetched
         return entry.count or 0 if known else 0
 
     def _released(self, doubt: Reused, event: e.Event | None) -> bool:
@@ -192,6 +193,8 @@ class Slots(Locks):
         super().on_swap_usage(event)
         if event.entry is None:
             self.unnamed = event.at.seq
+        else:
+            self.entry(event.entry).fetched = True
         if self.profile.cache_in_count and event.usage == SWAP_MAP_MAX and event.entry is not None:
             self._saturates(event.at, event.entry, self.entry(event.entry), fetched=True)
 

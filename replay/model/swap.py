@@ -34,6 +34,7 @@ class Entry(msgspec.Struct):
     allocated: At | None = None
     last: At | None = None
     reused: bool = False
+    fetched: bool = False  # the count was: another task's free may have been under way
 
 
 class Area:
