@@ -27,6 +27,8 @@ from mmlist.replay.record import At, Loss, Record, Unparsed
 from mmlist.replay.survey import DECISIVE, Survey, capture_header, names_in_text, survey
 
 _KEPT = (c.Born, c.Joined, c.Left, c.Zero, c.ExitBegan, c.Freed, c.Drained, c.SwapoffEnded, c.Unlisted)
+LEAK_AFTER = 10.0
+"""Seconds after which an mm without tasks that still has users counts as leaked (C6)."""
 _BEGINNING = 50_000
 """Records that the survey looks into, if no other names stand after them."""
 
@@ -55,6 +57,7 @@ class Options:
     ignore: frozenset[str] = frozenset()
     require: frozenset[str] = frozenset()
     all_events: bool = False
+    leak_after: float = LEAK_AFTER
     mapping: Mapping | None = None
 
     def text(self) -> str:
@@ -68,6 +71,8 @@ class Options:
             codes = getattr(self, name)
             if codes:
                 parts.append(f"{name}={','.join(sorted(codes))}")
+        if self.leak_after != LEAK_AFTER:
+            parts.append(f"leak_after={self.leak_after:g}")
         if self.all_events:
             parts.append("events=all")
         if self.mapping is not None:
@@ -117,6 +122,7 @@ class History:
             grain=grain,
         )
         state.second = 10**9 if self.parser.ts_unit == "ns" else None
+        state.leak_after = None if state.second is None else round(self.options.leak_after * state.second)
         binder = Binder(
             found.names,
             init_mm=found.init_mm,
@@ -152,6 +158,8 @@ class History:
                 found.names |= {"fetched:inuse"}
         if found.carries.locks:
             found.names |= {"lock:mmlist_lock"}
+        if parser.ts_unit == "ns":
+            found.names |= {"clock:seconds"}
         return found, parser
 
     def _look(self, limit: int | None, names: frozenset[str]) -> tuple[Survey, Parser, bool]:
@@ -211,6 +219,8 @@ class History:
             self.survey.names |= {"fetched:inuse"}
         if self.state.mmlist_lock_seen:
             self.survey.names |= {"lock:mmlist_lock"}
+        if self.parser.ts_unit == "ns":
+            self.survey.names |= {"clock:seconds"}
         self.checked = [self._status(invariant) for invariant in self.invariants]
         checked = {status.code for status in self.checked if status.status == "checked"}
         self.judge.violations = [violation for violation in self.judge.violations if violation.code in checked]

@@ -73,6 +73,11 @@ class Judge:
         self._broken_ring: int | None = None
 
     @property
+    def reports_loss(self) -> bool:
+        """Whether the log's dialect says when events are missing."""
+        return self._reports_loss
+
+    @property
     def waiting(self) -> bool:
         """Whether a violation is so fresh that a line to come may not be later than it."""
         return bool(self._recent)

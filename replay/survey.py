@@ -298,6 +298,7 @@ def _carries(votes: _Votes, text_names: frozenset[str], *, found_26: bool) -> Ca
         releases_visible=clears or (faults and zaps and not pure),
         duplicates_visible=duplicates,
         counts_visible=duplicates and faults and zaps,
+        counts_explicit={"swap_duplicate", "swap_free"} <= explicit,
         swapons_visible={"swapon", "swapon_ret"} <= names | text_names,
         swapoffs_visible={"swapoff", "swapoff_ret"} <= names | text_names,
         allocs_visible="swap_alloc" in explicit,

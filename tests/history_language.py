@@ -22,6 +22,7 @@ EXPLICIT = Carries(
     releases_visible=True,
     duplicates_visible=True,
     counts_visible=True,
+    counts_explicit=True,
     unuse_visible=True,
     allocs_visible=True,
     swapons_visible=True,
@@ -128,6 +129,14 @@ class Story:
     def do_swapoff(self, type_: str) -> None:
         self.step(e.Swapoff(self.at(9), None, int(type_)))
 
+    def do_unuse_mm(self, mm: str, type_: str = "0") -> None:
+        """swapoff walks the mm."""
+        self.step(e.UnuseMm(self.at(9), address(mm), int(type_)))
+
+    def do_inuse(self, pages: str) -> None:
+        """A probe fetches inuse_pages of area 0."""
+        self.step(e.FetchedInuse(self.at(9), (int(pages),), "swapoff"))
+
     def do_drain(self, busy: str) -> None:
         self.step(e.MmlistDrain(self.at(9), int(busy)))
 
@@ -152,6 +161,14 @@ class Story:
     def do_clear(self, mm: str, entry: str, why: str = "fault") -> None:
         self.step(e.SwapClear(self.at(), address(mm), int(entry), why), e.SwapFree(self.at(), int(entry)))
 
+    def do_release(self, mm: str, entry: str) -> None:
+        """A pte lets go; the count is as it was."""
+        self.step(e.SwapClear(self.at(), address(mm), int(entry), "zap"))
+
+    def do_free_entry(self, entry: str) -> None:
+        """The count goes down; no pte lets go."""
+        self.step(e.SwapFree(self.at(), int(entry)))
+
     def do_swapout(self, mm: str, entry: str) -> None:
         """Pageout as the kernel does it."""
         self.do_alloc(entry)
@@ -171,6 +188,9 @@ class Story:
         """The last mmput and the free, as the kernel does them."""
         self.do_put(mm)
         self.do_exit(mm)
+        life = self.state.mms.get(address(mm))
+        for entry in list(life.holdings or ()) if life is not None else ():
+            self.do_clear(mm, str(entry), "zap")
         self.do_exited(mm)
         if letter(address(mm)) in self.members():
             self.do_del(mm)

@@ -267,7 +267,7 @@ class Told(Story):
             case "unused":
                 return [e.TryToUnuseRet(at, 0)]
             case "drain" if carries.drain_explicit:
-                return [e.FetchedInuse(at, of[1], "drain_mmlist"), e.MmlistDrain(at, of[0])]
+                return [e.FetchedInuse(at, of[1], "mmlist_drain"), e.MmlistDrain(at, of[0])]
             case "off":
                 return [e.SwapoffRet(at, 0, of[0])]
         return []

@@ -27,6 +27,7 @@ PUBLIC = {
     "D5": ("swapoff-left-entries", "E"),
     "D6": ("swapoff-no-progress", "W"),
     "D10": ("half-forked-mm-walked", "W"),
+    "D7": ("allocated-after-swapoff", "E"),
     "D8": ("failed-swapoff-left-traces", "E"),
     "D9": ("dead-mm-walked", "E"),
     "L1": ("unlocked-list-change", "E"),
@@ -44,6 +45,11 @@ PUBLIC = {
     "M10": ("nr-mismatch", "E"),
     "M11": ("removal-of-nonmember", "E"),
     "S1": ("swap-count-mismatch", "E"),
+    "S2": ("slot-reused-while-held", "E"),
+    "S3": ("swap-count-saturated", "W"),
+    "S4": ("inuse-mismatch", "E"),
+    "S5": ("entries-left-at-free", "E"),
+    "C6": ("users-leaked", "W"),
 }
 """Codes and slugs are public: they stand in databases and expectations, and never change meaning."""
 
@@ -89,10 +95,40 @@ def test_an_invariant_has_its_papers_and_fixtures(invariant):
         ("swapon 0; swapoff 0; off 0; swapon 0; alloc 1; dup 1", []),
         ("swapon 0; exec a; swapout a 1; init b; add b a; assign b 1 fork", ["S1"]),
         ("swapon 0; exec a; swapout a 1; clear a 1; clear a 1", ["S1"]),
+        ("swapon 0; exec a; alloc 1; add a; assign a 1", ["M3", "S1"]),
+        ("swapon 0; exec a; swapout a 1; release a 1; get a; put a", ["S1"]),
+        ("swapon 0; exec a; swapout a 1; release a 1; end a", ["S1"]),
+        ("swapon 0; exec a; swapout a 1; release a 1; free_entry 1; put a", []),
+        ("swapon 0; exec a; swapout a 1; free_entry 1; release a 1; put a", []),
+        ("swapon 0; exec a; swapout a 1; swapout a 2; release a 1; release a 2; free_entry 1; free_entry 2; put a", []),
+        ("swapon 0; exec a; exec b; swapout a 1; copy b 1 a; free_entry 1; put a", ["S1"]),
+        ("swapon 0; exec a; swapout a 1; dup 1; free_entry 1; put a", []),
+        ("swapon 0; exec a; swapout a 1; alloc 1", ["S2"]),
+        ("swapon 0; exec a; swapout a 1; clear a 1; alloc 1", []),
+        ("swapon 0; exec a; swapout a 1; init b; copy b 1 a; clear a 1; alloc 1", ["S2"]),
+        ("swapon 0; exec a; swapout a 1; inuse 0", ["S4"]),
+        ("swapon 0; exec a; swapout a 1; inuse 1", []),
+        ("swapon 0; exec a; swapout a 1; clear a 1; inuse 0; inuse -1", ["S4"]),
+        ("exec a; swapout a 1; put a; exit a; exited a; del a; free a", ["S5"]),
+        ("exec a; swapout a 1; end a", []),
+        ("swapon 0; swapoff 0; unuse_mm a; alloc 1; alloc 2; unuse_mm a", ["D7"]),
+        ("swapon 0; swapoff 0; unuse_mm a; alloc 1; unuse_mm a; alloc 2; off 0", ["D7"]),
+        ("swapon 0; swapoff 0; unuse_mm a; alloc 1; unuse_mm a; alloc 2; off 0 -4", []),
+        ("swapon 0; swapoff 0; alloc 1; alloc 2; unuse_mm a; alloc 3; unuse_mm a", []),
     ],
 )
 def test_a_history_breaks_just_these(story, history, codes):
     assert sorted(story(history).codes()) == sorted(codes)
+
+
+def test_a_count_saturates_at_swap_map_max_of_2_6_and_stays(story):
+    told = story("swapon 0; alloc 1; clear a 2", "2.6.10")
+    told.tell("dup 1; " * 32765)
+    assert told.codes() == []
+    told.tell("dup 1; " * 3)
+    assert told.codes() == ["S3"]
+    told.tell("clear a 1; " * 40000)
+    assert told.codes() == ["S3"]
 
 
 USES, SETS, CLEARS = "use a; ", "flags 2008040; ", "flags 8040; "

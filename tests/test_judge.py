@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from history_language import EXPLICIT
 from msgspec.structs import replace
 
@@ -105,20 +106,19 @@ def test_what_a_drain_caused_follows_from_the_drain(story):
     assert [(v.code, v.follows_from) for v in told.violations()] == [("D1", None), ("M1", 1)]
 
 
-def test_a_line_of_equal_time_on_another_cpu_may_have_come_first(story):
-    told = story("swapon 0; exec a; swapout a 1; clear a 1; add a")
-    told.state.grain = 999
-    (violation,) = told.violations()
-    at = violation.at
-    told.judge.later(e.MmlistDel(At(80, 8000, at.ts + 999, 0, 9, b"swapoff", seq=80), 0x1000, "drain"))
-    assert violation.certainty == "proven"
-    told.judge.later(e.MmlistDel(At(81, 8100, at.ts + 999, 1, 9, b"swapoff", seq=81), 0x1000, "drain"))
-    assert violation.certainty == "undecided"
+def later(told, place, cpu):
+    """The next line says that a is taken off."""
+    told.state.grain = told.state.ties.grain = 999
+    event = e.MmlistDel(At(80, 8000, place, cpu, 9, b"swapoff", seq=80), 0x1000, "drain")
+    told.state.step(event)
+    told.judge.later(event.at)
 
 
-def test_a_line_beyond_the_clocks_grain_comes_after(story):
+@pytest.mark.parametrize(
+    ("after", "cpu", "certainty"), [(999, 0, "proven"), (999, 1, "undecided"), (1000, 1, "proven")]
+)
+def test_a_line_on_another_cpu_within_the_clocks_grain_may_have_come_first(story, after, cpu, certainty):
     told = story("swapon 0; exec a; swapout a 1; clear a 1; add a")
-    told.state.grain = 999
     (violation,) = told.violations()
-    told.judge.later(e.MmlistDel(At(80, 8000, violation.at.ts + 1000, 1, 9, b"swapoff", seq=80), 0x1000, "drain"))
-    assert violation.certainty == "proven"
+    later(told, violation.at.ts + after, cpu)
+    assert violation.certainty == certainty

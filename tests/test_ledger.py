@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import lzma
 import re
 import sqlite3
 from collections import Counter
@@ -29,7 +30,7 @@ from mmlist.replay.parse import Parser
 ROOT = Path(__file__).parent.parent
 LOGS = sorted(fixtures(ROOT / "fixtures"))
 READABLE = [log for log in LOGS if log.parent.name != "unreadable"]
-SMALL = [log for log in READABLE if log.suffix != ".gz"]
+SMALL = [log for log in READABLE if log.suffix not in (".gz", ".xz")]
 Invoke = Callable[..., Result]
 
 
@@ -38,7 +39,8 @@ def physical(text: bytes) -> int:
 
 
 def content(log: Path) -> bytes:
-    return gzip.decompress(log.read_bytes()) if log.suffix == ".gz" else log.read_bytes()
+    unpack = {".gz": gzip.decompress, ".xz": lzma.decompress}.get(log.suffix, bytes)
+    return unpack(log.read_bytes())
 
 
 def event(number: int, args: str = "mmput: (mmput+0x0/0x30) mm=0x1") -> bytes:

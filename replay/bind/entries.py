@@ -186,10 +186,24 @@ class EntryProbes:
         """free_swap_and_cache(entry): a zap."""
         self._free(at, f, "zap", out)
 
-    on_swap_free_nr = on_swap_free
     on_folio_put_swap = on_swap_free
-    on_free_swap_and_cache_nr = on_free_swap_and_cache
-    on_swap_put_entries_direct = on_free_swap_and_cache
+
+    def on_swap_free_nr(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """swap_free_nr(entry, nr)"""
+        self._free(at, f, "fault", out)
+        self._of_how_many(at, f, out)
+
+    def on_free_swap_and_cache_nr(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """free_swap_and_cache_nr(entry, nr)"""
+        self._free(at, f, "zap", out)
+        self._of_how_many(at, f, out)
+
+    on_swap_put_entries_direct = on_free_swap_and_cache_nr
+
+    def _of_how_many(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """Where the probe does not fetch `nr`, entries behind the named one may be freed with it."""
+        if "nr" not in f and not self.clears:
+            out.append(e.SwapRelease(at, None))
 
     def _free(self, at: At, f: Fields, why: str, out: list[e.Event]) -> None:
         entry = swp_entry(f)
@@ -244,7 +258,7 @@ class EntryProbes:
     def on_folio_alloc_swap_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """folio_alloc_swap (add_to_swap's get) returned an entry; 0 names none, from 6.18 on an error code."""
         entry = swp_entry(f)
-        if entry is not None and 0 < entry < 1 << 63:
+        if entry is not None and 0 < entry < 1 << 63 and not 0xFFFF_F001 <= entry <= 0xFFFF_FFFF:
             out.append(e.SwapAlloc(at, entry))
 
     on_get_swap_page_ret = on_folio_alloc_swap_ret

@@ -14,6 +14,9 @@ _ERROR_POINTER = 0xFFFF_FFFF_FFFF_F001
 _MAX_FOLIO = 1 << 14
 """Pages of the largest folio (include/linux/mmzone.h: MAX_FOLIO_ORDER of 64 KiB page kernels)."""
 
+_OFFLIST = 1 << 30
+"""SWAP_USAGE_OFFLIST_BIT: since 6.14 inuse_pages says so that the area is full, or closed (mm/swapfile.c)."""
+
 _MEMO_LIMIT = 1 << 16
 
 _memo: dict[bytes, int] = {}
@@ -119,8 +122,19 @@ class Reader:
 
 
 def inuse(fields: Fields) -> tuple[int, ...] | None:
-    """inuse_pages by type from `inuse0`, `inuse1`, ... up to the first that is absent; None if there is none."""
+    """inuse_pages by type from `inuse0`, `inuse1`, ... up to the first that is absent; None if there is none.
+
+    Below 0 if it is so, of 32 or 64 bits; without SWAP_USAGE_OFFLIST_BIT.
+    """
     found: list[int] = []
     while (value := field(fields, f"inuse{len(found)}")) is not None:
-        found.append(value)
+        found.append(_signed(value))
     return tuple(found) or None
+
+
+def _signed(pages: int) -> int:
+    if 1 << 63 <= pages < 1 << 64:
+        return pages - (1 << 64)
+    if 1 << 31 <= pages < 1 << 32:
+        return pages - (1 << 32)
+    return pages & ~_OFFLIST if pages > 0 else pages

@@ -1,7 +1,8 @@
 """The count of a swap entry and what is done with it do not fit.
 
 What it says
-    A duplicate is made of an entry in use, a free of one with a count, and a pte copied by fork has a duplicate of its own.
+    A duplicate is made of an entry in use, a free of one with a count, and a pte copied by fork has a duplicate of its own. The
+    count is no less than the ptes that hold the entry, and goes down when one of them lets go.
 
 Why the kernel needs it
     A count too low frees a slot that somebody still holds: his page is overwritten. A count too high keeps the slot until
@@ -13,7 +14,10 @@ Kernel reference
 
 Limits
     Counts are known from the allocation on, or from what a free left in swap_map; an unnamed release or a loss makes them
-    unknown.
+    unknown. Count and ptes are compared where each is an event of its own (swap_duplicate, swap_free, swap_assign,
+    swap_clear), when a line shows that the task is out of the page tables. What a count has above the ptes may be the
+    cache of 2.6, or shmem. A count fetched (usage) that differs from the one counted tells of a probe that missed a
+    call, not of a fault of the kernel.
 """
 
 from __future__ import annotations
@@ -22,20 +26,31 @@ from collections.abc import Iterator
 
 from mmlist.replay.invariants.base import ALL, Finding, Invariant, name, needs, witness
 from mmlist.replay.model import State
-from mmlist.replay.model.changes import Assigned, Counted
+from mmlist.replay.model.changes import Assigned, Counted, Unbalanced
 from mmlist.replay.model.holdings import UNDERFLOW
+from mmlist.replay.record import At
+
+_UNDERFLOW_26 = 0xFFFF
+"""The same in an unsigned short, where 255 is a count like any other (2.6 mm/swapfile.c: swap_entry_free)."""
 
 
-def check(change: Counted | Assigned, state: State) -> Iterator[Finding]:
+def check(change: Counted | Assigned | Unbalanced, state: State) -> Iterator[Finding]:
     """A step on an entry that its count does not allow."""
+    if isinstance(change, Unbalanced):
+        yield _unbalanced(change)
+        return
     if isinstance(change, Assigned):
         area = state.areas.get(state.type_of(change.entry))
         judged = state.carries.duplicates_visible and area is not None and area.used and change.mm.born is not None
         if change.why == "fork" and not change.copied and judged:
             yield _copied(change)
+        elif change.why == "unmap" and not change.copied and judged and state.carries.counts_explicit:
+            entry = state.entries.get(change.entry)
+            if entry is not None and entry.fresh and entry.allocated is not None:
+                yield _never_duplicated(change, entry.allocated)
         return
     if change.what == "usage":
-        if change.usage == UNDERFLOW:
+        if change.usage == (_UNDERFLOW_26 if state.profile.cache_in_count else UNDERFLOW):
             yield _underflow(change)
     elif change.before == 0 and change.state is not None:
         again = change.what == "duplicate" and change.state.cached is False and state.carries.allocs_visible
@@ -60,6 +75,54 @@ def _copied(change: Assigned) -> Finding:
         change.entry,
         since=change.mm.born,
         explicit=True,
+    )
+
+
+def _unbalanced(change: Unbalanced) -> Finding:
+    if change.how == "cleared":
+        message = f"a pte let go of swap entry {change.entry:#x}, and its count was not lowered"
+        first = witness(change.step, "the pte let go here", "zap_pte_range")
+        should = "who takes the entry out of a pte frees it (mm/memory.c: do_swap_page, zap_pte_range)"
+        before = "the task has not freed the entry"
+    else:
+        message = f"the count of swap entry {change.entry:#x} is {change.count}, and {change.holders} ptes hold it"
+        first = witness(change.step, "freed here", "swap_free")
+        should = "an entry is freed with the pte that lets go of it (mm/memory.c: do_swap_page, zap_pte_range)"
+        before = "no pte of the task has let go of it"
+    return Finding(
+        change.at,
+        message,
+        [first, witness(change.at, "the task is done with the page tables here", "pte_unmap_unlock", before, should)],
+        change.mm,
+        change.entry,
+        since=change.since,
+        explicit=True,
+        order=[(change.step, change.at)],
+        cap="undecided" if change.cut else "proven",
+        follows=[("S2", None)] if change.reused else [],
+    )
+
+
+def _never_duplicated(change: Assigned, allocated: At) -> Finding:
+    return Finding(
+        change.at,
+        f"{name(change.mm)} was given swap entry {change.entry:#x}, which nobody has duplicated",
+        [
+            witness(allocated, "handed out here", "get_swap_pages"),
+            witness(
+                change.at,
+                "assigned here",
+                "try_to_unmap_one",
+                "the count of the entry is 0",
+                "swap_duplicate raises the entry's count before the pte is set (mm/rmap.c: try_to_unmap_one)",
+            ),
+        ],
+        change.mm,
+        change.entry,
+        since=allocated,
+        explicit=True,
+        order=[(allocated, change.at)],
+        follows=[("M3", change.mm)],
     )
 
 
@@ -105,6 +168,7 @@ def _unused(change: Counted) -> Finding:
         since=change.since,
         explicit=True,
         order=[(change.then, change.at)] if change.then is not None else [],
+        follows=[("S2", None)],
     )
 
 
@@ -112,12 +176,12 @@ INVARIANT = Invariant(
     "S1",
     "swap-count-mismatch",
     "E",
-    "a duplicate of a free entry, a free of an unused one, or a copy without its duplicate",
+    "duplicate of a free entry, free of an unused one, a copy without its duplicate, or a count that differs from its holders",
     ALL,
     needs(
         "swap_free swap_free_nr free_swap_and_cache free_swap_and_cache_nr swap_duplicate swap_assign "
         "__swap_entry_free_ret"
     ),
-    (Counted, Assigned),
+    (Counted, Assigned, Unbalanced),
     check,
 )

@@ -3,7 +3,7 @@
 `State.step(event)` is the whole of it: it mutates the state and answers with what changed, as data (changes.py). It does
 no I/O and knows nothing of log lines but their place. The parts: core (what all share), holdings (swap entries),
 membership (who is listed), lives (births, counts, ends), fetched (what probes read), swapoffs, drains, failures, walks and
-progress (what a swapoff must not do), borrowing, locks.
+progress, passes (what a swapoff must not do), borrowing, locks, slots, balance (counts against ptes), owners.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from mmlist.replay.model.borrowing import Phase
 from mmlist.replay.model.changes import Broken, Change, DrainMisplaced, Got, JoinedEarly, Unlisted
 from mmlist.replay.model.core import INIT_MM, Carries
 from mmlist.replay.model.fetched import Deferred
-from mmlist.replay.model.locks import Locks
 from mmlist.replay.model.mm import MEMBER, Mm
+from mmlist.replay.model.owners import Owned, Owners
 from mmlist.replay.model.profile import PROFILES, Profile, type_shift
 from mmlist.replay.model.swap import SwapoffCall
 from mmlist.replay.record import At
 
 
-class State(Locks):
+class State(Owners):
     """The whole state of one replay. Nothing but `step` mutates it."""
 
     def __init__(
@@ -61,6 +61,10 @@ class State(Locks):
         self.unsettled: set[int] = set()
         self.inside: set[str] = set()
         self.forget_locks()
+        self.owned: dict[Mm, Owned] = {}
+        self.owner_of: dict[int, Mm] = {}
+        self.looked = self.unnamed = 0
+        self.forget_slots()
         self._handlers = self._bind_handlers()
 
     def _bind_handlers(self) -> dict[type[e.Event], Callable[[Any], None]]:
@@ -93,6 +97,10 @@ class State(Locks):
             self.progressed(event)
         if self.stray:
             self.not_in_swapoff(event)
+        if self.slots_in_doubt:
+            self.settle_slots(event)
+        if self.balanced:
+            self.outside_page_tables(event)
         handler = self._handlers.get(type(event))
         if handler is not None:
             handler(event)
@@ -104,6 +112,7 @@ class State(Locks):
         self.look_at_rest()
         self.joins_to_come(None)
         self.nr_settled(None)
+        self.settle_slots(None)
         for key in list(self.early_joins):
             self.joined_early(key)
         for got in self.transients.values():
@@ -113,6 +122,7 @@ class State(Locks):
                 self.emit(drain)
         self.unfinished()
         if at is not None:
+            self.leaked_at_end(at)
             for change, _ in list(self.suspects.values()):
                 if change.mm.listed != MEMBER and not change.mm.dying:
                     self.emit(change)
@@ -142,6 +152,7 @@ class State(Locks):
         self.transients.clear()
         self.nr = self.nr_odd = None
         self.stray.clear()
+        self.forget_owners()
         for call in self.swapoffs.values():
             call.idle_since = None
         self.held_alone.clear()
@@ -151,6 +162,7 @@ class State(Locks):
         self.phases.clear()
         self.unsettled.clear()
         self.forget_locks()
+        self.forget_slots()
         for area in self.areas.values():
             area.path = None
             if area.used is False:

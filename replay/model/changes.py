@@ -300,6 +300,19 @@ class Named(Change):
     told: At | None  # as Area.told
 
 
+class Leaked(Change):
+    """`mm` has users long after its last task has gone, at `gone`; `ended`: until here.
+
+    `gets` are the last without a put by the same task, `put` is the last put of all.
+    """
+
+    mm: Mm
+    gone: At
+    gets: list[At]
+    put: At | None
+    ended: bool
+
+
 class MmHandedOut(Change):
     """get_task_mm on task `pid` returned `mm`, though the task is a borrower since `borrowed`."""
 
@@ -378,6 +391,76 @@ class SleptUnder(Change):
     mm: Mm
     what: str
     held: At
+
+
+class Reused(Change):
+    """A slot was handed out that `mm` holds by `hold` (None: nobody known), or that has a `count`, as known since `since`."""
+
+    entry: int
+    mm: Mm | None
+    hold: Hold | None
+    count: int
+    since: At
+    state: Entry
+
+
+class Unbalanced(Change):
+    """A task has left the page tables, and its `step` on `entry` is half a step: the count was not changed with a pte.
+
+    `how`: cleared (a pte of `mm` let go, the count was not lowered) or freed (lowered to `count`, and `holders` ptes hold it).
+    """
+
+    entry: int
+    mm: Mm | None
+    how: str
+    step: At
+    count: int
+    holders: int
+    reused: bool
+    cut: bool  # the CPU of `step` has no later line: what it did then may be lost without a sign
+    since: At  # where the task was outside the page tables before
+
+
+class Saturated(Change):
+    """The count of `entry` is SWAP_MAP_MAX: counted since it was `allocated`, or `fetched`."""
+
+    entry: int
+    allocated: At | None
+    fetched: bool
+
+
+class InuseBelow(Change):
+    """inuse_pages of an area was `pages`, by probe `seen`: negative, or below the `known` slots in use.
+
+    `example`: one of them, who holds it, and the line that shows it. `reused`: one of them had been handed out while held.
+    """
+
+    type: int
+    pages: int
+    known: int
+    example: tuple[int, Mm | None, At | None] | None
+    seen: str
+    reused: bool = False
+
+
+class HeldAtFree(Change):
+    """The mm was freed while its ptes held `entries` entries, of which `entry`. `exited`: where its exit_mmap returned."""
+
+    mm: Mm
+    entry: int
+    hold: Hold
+    entries: int
+    exited: At | None
+
+
+class AllocatedClosed(Change):
+    """A task was handed a slot of the area that `call` had closed, after its `first` since the `walk`, which went on `until`."""
+
+    call: SwapoffCall
+    entry: int
+    walk: At
+    first: At
+    until: At
 
 
 class Saw(Change):

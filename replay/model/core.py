@@ -33,6 +33,7 @@ class Carries(msgspec.Struct, frozen=True):
     releases_visible: bool = False  # faults and zaps of swap entries are seen
     duplicates_visible: bool = False  # swap_duplicate
     counts_visible: bool = False  # whatever changes an entry's count
+    counts_explicit: bool = False  # the same, each an event of its own
     swapons_visible: bool = False  # swapon's return
     swapoffs_visible: bool = False  # swapoff, by whatever part of it
     walks_visible: bool = False  # swapoff's walk over page tables, apart from its taking hold of an mm

@@ -130,7 +130,9 @@ class Holdings(Numbers, ABC):
         mm = self.mm_at(event.mm, event.at) if event.mm else None
         entry = self.entry(event.entry) if event.entry is not None else None
         self.emit(Counted(event.at, event.entry, "usage", None, event.usage, entry, mm))
-        if entry is not None and not event.usage & _CONTINUED:
+        if entry is not None and self.profile.cache_in_count:  # an unsigned short without flags
+            entry.count, entry.seq, entry.at = event.usage, event.at.seq, event.at
+        elif entry is not None and not event.usage & _CONTINUED:
             entry.count, entry.seq, entry.at = event.usage & ~_HAS_CACHE, event.at.seq, event.at
             entry.counted_since = event.at
             entry.cached = bool(event.usage & _HAS_CACHE)

@@ -33,7 +33,7 @@ class Passes(Progress):
             call.seen[mm] = None
             if not event.got and (event.users or 0) > 0 and self.profile.name == "modern" and not call.passed_over:
                 call.passed_over = True
-                self.emit(PassedOver(event.at, call, mm, event.at, 1, self._holds(mm, call.type), event.users))
+                self.emit(PassedOver(event.at, call, mm, event.at, 1, self._has_entry(mm, call.type), event.users))
         super().on_mmlist_visit(event)
 
     def _pass_begins(self, call: SwapoffCall, at: At) -> None:
@@ -49,15 +49,15 @@ class Passes(Progress):
         missed = [mm for mm in self.members.values() if mm not in call.seen and self._there(mm, began)]
         if missed:
             call.passed_over = True
-            first = next((mm for mm in missed if self._holds(mm, call.type)), missed[0])
-            self.emit(PassedOver(at, call, first, began, len(missed), self._holds(first, call.type)))
+            first = next((mm for mm in missed if self._has_entry(mm, call.type)), missed[0])
+            self.emit(PassedOver(at, call, first, began, len(missed), self._has_entry(first, call.type)))
 
     def _there(self, mm: Mm, began: At) -> bool:
         """Whether `mm` has been on mmlist since before the pass began."""
         joined = mm.joined
         return joined is not None and joined.seq < began.seq and not self.tied(joined, began) and self.list_known(mm)
 
-    def _holds(self, mm: Mm, type_: int | None) -> bool:
+    def _has_entry(self, mm: Mm, type_: int | None) -> bool:
         return any(
             value >> self.shift == type_ and self.certain(mm, hold) for value, hold in (mm.holdings or {}).items()
         )

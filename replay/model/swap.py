@@ -18,7 +18,8 @@ class Entry(msgspec.Struct):
     """A swap entry that somebody named. `count` None is unknown; it was right at replay position `seq`.
 
     `cached` None is unknown; a slot with count 0 that is not cached is free. `holders`: ids of the mms whose ptes hold
-    it, so far as known.
+    it, so far as known. `allocated` is where the slot was handed out, `last` the last step on it; `reused`: to a second
+    one, while the first still held it.
     """
 
     count: int | None = None
@@ -30,6 +31,10 @@ class Entry(msgspec.Struct):
     fresh: bool = False  # allocated, its first duplicate still to come: shmem's would not show
     freed_seq: int = 0
     holders: dict[tuple[int, int], None] | None = None
+    allocated: At | None = None
+    last: At | None = None
+    reused: bool = False
+    fetched: bool = False  # the count was: another task's free may have been under way
 
 
 class Area:

@@ -110,6 +110,10 @@ class Machine:
         if self.ring.probes:
             self.ring.line(task.cpu, task.comm, task.pid, name, body)
 
+    def point(self, task: Task, name: str, body: str) -> None:
+        """A static tracepoint, which any log may carry."""
+        self.ring.line(task.cpu, task.comm, task.pid, name, body)
+
     def reserve(self, task: Task, name: str) -> Line | None:
         """A probe that will fetch after its time stamp was taken; the task stays on its CPU until `ring.fill`."""
         return self.ring.line(task.cpu, task.comm, task.pid, name, None) if self.ring.probes else None

@@ -110,7 +110,7 @@ def spawn(k: Kernel, t: Task) -> Steps:
 def tell_new(k: Kernel, t: Task, child: Task, flags: int) -> None:
     """What copy_process says of a new task."""
     assert child.mm is not None
-    k.tell(t, "task_newtask", f"pid={child.pid} comm={t.comm} clone_flags={flags:x} oom_score_adj=0")
+    k.point(t, "task_newtask", f"pid={child.pid} comm={t.comm} clone_flags={flags:x} oom_score_adj=0")
     place = f"(kernel_clone+0xbf/0x430 <- copy_process) task={child.struct:#x} pid={child.pid}"
     k.tell(t, "copy_process_ret", f"{place} mm={child.mm.addr:#x} {k.fetch(child.mm)}")
     k.tell(t, "sched_process_fork", f"comm={t.comm} pid={t.pid} child_comm={t.comm} child_pid={child.pid}")
@@ -146,7 +146,7 @@ def do_exit(k: Kernel, t: Task) -> Steps:
     k.unlock(t, t.alloc_lock, told=False)
     if not k.wrong("exit-forgets-put", t):
         yield from mmput(k, t, mm)
-    k.tell(t, "sched_process_exit", f"comm={t.comm} pid={t.pid} prio=120")
+    k.point(t, "sched_process_exit", f"comm={t.comm} pid={t.pid} prio=120")
 
 
 def kswapd(k: Kernel, t: Task) -> Steps:

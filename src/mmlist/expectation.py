@@ -42,7 +42,7 @@ _LISTS = {
         *("left_line", "left_by", "evidence"),
     ),
 }
-_OPTIONS = ("mmlist_offset", "init_mm", "select", "ignore", "require", "map")
+_OPTIONS = ("mmlist_offset", "init_mm", "select", "ignore", "require", "map", "leak_after")
 _HEX = ("mm", "after_mm", "entry")
 
 

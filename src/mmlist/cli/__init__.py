@@ -18,6 +18,8 @@ from mmlist.replay.errors import MmlistError
 
 COMMANDS = {
     "replay": ("mmlist.cli.replay:replay", "Replay logs: was mmlist ever wrong? Leaves a database."),
+    "doctor": ("mmlist.cli.doctor:doctor", "What a log can decide, and which events would decide more."),
+    "diff": ("mmlist.cli.diff:diff", "Two logs, or one under two profiles: what is new, gone, changed."),
     "explain": ("mmlist.cli.explain:explain", "The lines that prove a violation, step by step."),
     "at": ("mmlist.cli.at:at", "Who stood on mmlist at one line or time, in list order."),
     "sql": ("mmlist.cli.sql:sql", "Ask the database, with SQL or a shipped query."),

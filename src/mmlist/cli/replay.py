@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,16 @@ from mmlist.replay.log import Log
 from mmlist.report import Report
 
 _WORST_FIRST = (CANNOT_RUN, 1, 3, 0)
+
+
+def duration(value: str) -> float:
+    """Seconds: `10s`, `500ms`, `2min`, or a number of them. Raises ValueError for anything else, or nothing positive."""
+    units = {"ms": 0.001, "min": 60.0, "s": 1.0, "h": 3600.0}
+    unit = next((unit for unit in units if value.endswith(unit)), "")
+    seconds = float(value.removesuffix(unit)) * units.get(unit, 1.0)
+    if not 0 < seconds < math.inf:
+        raise ValueError("a duration must be above 0")
+    return seconds
 
 
 def number(value: str) -> int:
@@ -44,6 +55,14 @@ def _codes(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> fro
 @click.option("--profile", default="auto", show_default=True, metavar="P", help="auto, 2.6.9, 2.6.10 or modern.")
 @click.option("--mmlist-offset", type=number, metavar="N", help="Offset of mmlist in mm_struct, in bytes.")
 @click.option("--init-mm", type=number, metavar="ADDR", help="Address of init_mm, the list's head.")
+@click.option(
+    "--leak-after",
+    type=duration,
+    default="10s",
+    show_default=True,
+    metavar="T",
+    help="How long an mm may have users without a task (10s, 500ms).",
+)
 @click.option("--map", "maps", multiple=True, metavar="FILE.toml", help="What your own event names mean (repeatable).")
 @click.option("--select", multiple=True, callback=_codes, metavar="CODE", help="Check only these (M1,M2; repeatable).")
 @click.option("--ignore", multiple=True, callback=_codes, metavar="CODE", help="Do not check these.")

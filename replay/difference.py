@@ -1,0 +1,120 @@
+"""Two replays held against each other: where their histories part, and which violations are new, gone or changed.
+
+One log under two profiles is compared line by line. Two logs have other addresses and lines: what happened is compared in
+its order, without them, and violations by their signature.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import zip_longest
+
+import msgspec
+
+from mmlist.replay import facts as f
+from mmlist.replay.history import Options, replay
+from mmlist.replay.log import Log
+
+_STRENGTH = {"undecided": 0, "likely": 1, "proven": 2}
+
+
+class Step(msgspec.Struct, frozen=True):
+    """A join, a removal or a violation: what happened, and at which line (None: before the log)."""
+
+    line: int
+    what: str
+
+    def text(self, name: str) -> str:
+        """For people."""
+        return f"{name}:{self.line}: {self.what}"
+
+
+class Replayed(msgspec.Struct):
+    """One side: what a replay told that is compared."""
+
+    name: str
+    profile: str
+    verdict: str
+    checked: set[str]
+    steps: list[Step]
+    violations: list[f.Violation]
+
+
+class Changed(msgspec.Struct):
+    """A kind of violation that both have: certainty and number on either side."""
+
+    signature: str
+    before: tuple[str, int]
+    after: tuple[str, int]
+
+
+class Difference(msgspec.Struct):
+    """What is otherwise. `first` are the first steps that differ, None where one side has no more."""
+
+    one: Replayed
+    other: Replayed
+    first: tuple[Step | None, Step | None] | None
+    gone: list[f.Violation]
+    new: list[f.Violation]
+    changed: list[Changed]
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing differs."""
+        verdicts = self.one.verdict == self.other.verdict and self.one.checked == self.other.checked
+        return verdicts and self.first is None and not (self.gone or self.new or self.changed)
+
+
+def replayed(log: Log, options: Options, *, lines: bool) -> Replayed:
+    """Replay `log` for a comparison; with `lines` addresses and lines are part of what is compared."""
+    steps: list[tuple[int, Step]] = []
+    violations: list[f.Violation] = []
+    checked: set[str] = set()
+    run: f.Run | None = None
+    for fact in replay(log, options):
+        if isinstance(fact, f.Membership):
+            who = f"mm {fact.mm:#x} " if lines else ""
+            steps.append((fact.joined_seq, Step(fact.joined_line or 0, f"{who}joins by {fact.joined_by}")))
+            if fact.left_line is not None:
+                steps.append((fact.left_seq or 0, Step(fact.left_line, f"{who}leaves by {fact.left_by}")))
+        elif isinstance(fact, f.Violation):
+            violations.append(fact)
+            steps.append((fact.at.seq, Step(fact.at.line, f"{fact.code} {fact.slug}")))
+        elif isinstance(fact, f.Checked) and fact.status == "checked":
+            checked.add(fact.code)
+        elif isinstance(fact, f.Run):
+            run = fact
+    assert run is not None, "a replay ends with its run"
+    steps.sort(key=lambda step: (step[0], step[1].what))
+    return Replayed(log.name, run.profile, run.verdict, checked, [step for _, step in steps], violations)
+
+
+def compare(one: Replayed, other: Replayed, *, lines: bool) -> Difference:
+    """What is otherwise in `other`."""
+    first = None
+    for mine, its in zip_longest(one.steps, other.steps):
+        if mine is None or its is None or mine.what != its.what or (lines and mine.line != its.line):
+            first = (mine, its)
+            break
+    before, after = _kinds(one, lines=lines), _kinds(other, lines=lines)
+    changed = [
+        Changed(before[key][0].signature, _summary(before[key]), _summary(after[key]))
+        for key in before
+        if key in after and _summary(before[key]) != _summary(after[key])
+    ]
+    gone = [found[0] for key, found in before.items() if key not in after]
+    new = [found[0] for key, found in after.items() if key not in before]
+    return Difference(one, other, first, gone, new, changed)
+
+
+def _kinds(one: Replayed, *, lines: bool) -> dict[str, list[f.Violation]]:
+    found: dict[str, list[f.Violation]] = {}
+    for violation in one.violations:
+        key = f"{violation.code} {violation.at.line}" if lines else violation.signature
+        found.setdefault(key, []).append(violation)
+    return found
+
+
+def _summary(violations: list[f.Violation]) -> tuple[str, int]:
+    best = max((one.certainty for one in violations), key=_STRENGTH.__getitem__)
+    return best, Counter(one.certainty for one in violations).total()
