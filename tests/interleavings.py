@@ -316,12 +316,12 @@ class Kernel:
     def leave(self) -> None:
         """list_del under mmlist_lock; of a node that a drain made point at itself it is harmless."""
         mm = self.task.mms[0]
+        if mm in self.order and self.life[mm] != ZAPPED:
+            self.broke.add("M5")
         if mm in self.order:
             self.order.remove(mm)
         elif mm in self.poisoned:
             self.broke.add("M11")
-        if self.life[mm] != ZAPPED:
-            self.broke.add("M5")
         self.poisoned.add(mm)
         self.say("del", mm, "mmput")
         self.go(self._left())

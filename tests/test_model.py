@@ -151,3 +151,8 @@ def test_ranks_stay_short_however_members_come(behind):
 def test_rank_between_refuses_what_is_not_between():
     with pytest.raises(ValueError, match="below"):
         rank_between(b"\2", b"\1")
+
+
+def test_in_2_6_10_a_get_of_the_dead_that_is_not_taken_back_at_once_raises_mm_users(story):
+    told = story("exec a; put a; get a; exec b", "2.6.10")
+    assert told.codes() == ["C2"] and told.state.mms[0x1000].users == 1

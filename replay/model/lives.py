@@ -88,6 +88,9 @@ class Lives(Memberships):
         back = isinstance(event, e.Mmput) or (isinstance(event, e.MmlistVisit) and not event.got)
         if not (back and event.mm == got.mm.address):  # type: ignore[attr-defined]
             self.emit(got)
+            if got.mm.users is not None:
+                got.mm.users = None if got.before is None else got.mm.users + 1
+            got.mm.users_at = got.at
         if not isinstance(event, e.Mmput) or event.mm != got.mm.address:
             del self.transients[self.key(event.at)]
 
