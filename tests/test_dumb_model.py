@@ -371,9 +371,6 @@ class Wrong(Right):
     def goes_no_further(self) -> None:
         """Hypothesis needs something to do."""
 
-    def linked(self) -> list[int]:
-        return list(self.dumb.order)
-
     @precondition(lambda self: not self.over and self.dumb.order)
     @rule(data=st.data(), pid=pids)
     def adds_a_member_again(self, data: st.DataObject, pid: int) -> None:
@@ -450,8 +447,11 @@ class Wrong(Right):
         self.goes_wrong(pid, (e.ExitMmap, mm), codes={"C3"} if self.dumb.mms[mm].exits else set())
 
     def copyable(self) -> list[tuple[int, int]]:
-        """(child, entry) of which both are listed, or the child of no other list: only the count is wrong."""
-        return [(mm, entry) for mm in self.linked() for _, entry in self.holders() if not self.dumb.mms[mm].dying]
+        """(child, entry) of a child that is on the list, and does not hold it: only the count is wrong."""
+        entries = {entry for _, entry in self.holders()}
+        return [
+            (mm, entry) for mm in self.live() if self.listed(mm) for entry in entries - self.dumb.mms[mm].holds.keys()
+        ]
 
     @precondition(lambda self: not self.over and self.copyable())
     @rule(data=st.data(), pid=pids)
