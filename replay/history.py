@@ -20,7 +20,7 @@ from mmlist.replay.mapping import Item, Mapping
 from mmlist.replay.model import State, type_shift
 from mmlist.replay.model import changes as c
 from mmlist.replay.order import ordered
-from mmlist.replay.orders import MOST_STEPS, legal_orders
+from mmlist.replay.orders import MOST_LINES, legal_orders
 from mmlist.replay.parse import BACKWARDS, Parser
 from mmlist.replay.payload import fields
 from mmlist.replay.record import At, Loss, Record, Unparsed
@@ -248,10 +248,8 @@ class History:
         if items.late:
             self.late = f"{items.late} lines stand further out of order than can be sorted"
             self.judge.mistrust(self.late)
-        self._ends_of_cpus()
         self._not_carried()
-        self.judge.judge(state.finish(last))
-        self.judge.finish()
+        self._conclude(state, self.judge, last)
         self._settle_order()
         state.close()
         yield from self._drain()
@@ -307,12 +305,16 @@ class History:
                 self.judge.lost(event)
         yield f.LossRow(loss.at.line, loss.cpu, loss.since, loss.until, loss.count, loss.kind)
 
-    def _ends_of_cpus(self) -> None:
-        """A CPU tells what it lost before its next line: in a log with losses, what comes behind its last is not known."""
-        if not self.losses:
-            return
-        for cpu, until in self.parser.last_times().items():
-            self.judge.lost(Lost(At(self.seq, 0, None, cpu, None, b""), cpu, until, None, None, "end"))
+    def _conclude(self, state: State, judge: Judge, last: At | None) -> None:
+        """The log has ended at `last`.
+
+        A CPU tells what it lost before its next line: in a log with losses, what comes behind its last is not known.
+        """
+        judge.judge(state.finish(last))
+        if self.losses:
+            for cpu, since in self.parser.last_times().items():
+                judge.lost(Lost(At(self.seq, 0, None, cpu, None, b""), cpu, since, None, None, "end"))
+        judge.finish()
 
     def _drain(self) -> Iterator[f.Fact]:
         ready, self.state.facts = self.state.facts, []
@@ -323,7 +325,7 @@ class History:
     def _settle_order(self) -> None:
         """What the order of tied lines left undecided: judge it in every order, if they are not too many."""
         lines = self.judge.unordered()
-        if not lines or self.late or self.ours.total() > MOST_STEPS:
+        if not lines or self.late or self.ours.total() > MOST_LINES:
             return
         items = [item for item in ordered(self._records(self._parser())) if not isinstance(item, Unparsed)]
         orders = legal_orders(items, self.state.grain, lines)
@@ -349,8 +351,7 @@ class History:
             for event in binder.bind(item):
                 judge.judge(state.step(event))
             state.facts.clear()
-        judge.judge(state.finish(last))
-        judge.finish()
+        self._conclude(state, judge, last)
         return judge
 
     # --- the end -----------------------------------------------------------------------------------------------------

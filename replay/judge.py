@@ -24,10 +24,15 @@ Key = tuple[str, int, int]
 
 
 class _Span(msgspec.Struct):
-    """Between which times nothing may be missing for a violation to hold: None is without an end."""
+    """Between which times nothing may be missing for a violation to hold: None is without an end.
 
+    `told` is no earlier than the end of any span told before: of losses after it, none of these spans is touched.
+    """
+
+    violation: Violation
     since: int | None
     until: int | None
+    told: int | None
 
 
 class _Unordered(msgspec.Struct):
@@ -64,7 +69,11 @@ class Judge:
             for kind in invariant.changes:
                 self._listeners.setdefault(kind, []).append(invariant)
         self._rows: dict[tuple[str, int, int, int, str], Violation] = {}
-        self._spans: dict[int, _Span] = {}
+        self._spans: list[
+            _Span
+        ] = []  # in the order in which they were told; one that was told anew stays, and counts no more
+        self._span_of: dict[int, _Span] = {}
+        self._told: int | None = None
         self._latest: dict[Key, int] = {}
         self._on_releases: set[int] = set()
         self._by_id: dict[int, Violation] = {}
@@ -126,7 +135,7 @@ class Judge:
                 known.certainty, known.reason = certainty, reason
                 known.at, known.witness, known.message = finding.at, finding.witness, finding.message
                 known.signature = signature
-                self._span(known.id, finding)
+                self._span(known, finding)
                 self._keep_order(known.id, unordered)
             return
         violation = Violation(
@@ -165,7 +174,7 @@ class Judge:
                     self._by_id[before].follows_from = violation.id
         self._latest.setdefault((invariant.code, mm, generation), violation.id)
         self._latest[invariant.code, -1, -1] = violation.id
-        self._span(violation.id, finding)
+        self._span(violation, finding)
 
     def _claim(self, cause: Violation, first: At, last: At) -> None:
         """Holders that a drain between two lines of a task left unlisted: only now is it known that the drain was wrong."""
@@ -196,13 +205,18 @@ class Judge:
         for violation in self.violations:
             violation.certainty, violation.reason = "undecided", doubt
 
-    def _span(self, id_: int, finding: Finding) -> None:
+    def _span(self, violation: Violation, finding: Finding) -> None:
         if finding.rests_on_releases:
-            self._on_releases.add(id_)
-        if not finding.alone:
-            self._spans[id_] = _Span(None if finding.since is None else finding.since.ts, finding.at.ts)
-        else:
-            self._spans.pop(id_, None)
+            self._on_releases.add(violation.id)
+        self._span_of.pop(violation.id, None)
+        if finding.alone:
+            return
+        until = finding.at.ts
+        self._told = until if self._told is None else max(self._told, until or 0)
+        since = None if finding.since is None else finding.since.ts
+        span = _Span(violation, since, until, None if until is None else self._told)
+        self._span_of[violation.id] = span
+        self._spans.append(span)
 
     def _cause(self, code: str, finding: Finding) -> int | None:
         """The violation that this one follows from: the first of those that the invariant names which was found before."""
@@ -253,22 +267,21 @@ class Judge:
             if _STRENGTH[violation.certainty] >= _STRENGTH[found.get(key, "undecided")]:
                 found[key] = violation.certainty
         for id_, one in self._unordered.items():
-            certainty = found.get(_about(self._by_id[id_]), "undecided")
-            if certainty == "undecided":
+            certainty = found.get(_about(self._by_id[id_]))
+            if certainty is None:
                 one.against = one.against or lines
             elif _STRENGTH[certainty] < _STRENGTH[one.certainty]:
-                one.certainty, one.reason = certainty, "it is only likely in some orders that the clock allows"
+                one.certainty, one.reason = certainty, f"it is only {certainty} in some orders that the clock allows"
 
     def in_every_order(self, orders: int) -> None:
         """All `orders` have been heard: what holds in each of them is as certain as it is in them."""
         for id_, one in self._unordered.items():
             violation = self._by_id[id_]
-            if one.against is None:
+            if one.against is None and one.certainty != "undecided":
                 violation.certainty = one.certainty
                 violation.reason = f"{one.reason}; it is so in all {orders} orders that the clock allows"
-            else:
-                order = ", ".join(map(str, one.against))
-                violation.reason += f"; in the order {order} it is none" if order else ""
+            elif one.against:
+                violation.reason += f"; in the order {', '.join(map(str, one.against))} it is none"
 
     def _certainty(self, finding: Finding) -> tuple[str, str]:
         state = self._state
@@ -296,9 +309,12 @@ class Judge:
 
     def lost(self, event: Lost) -> None:
         """Events are missing in an interval that may reach back: what relied on completeness there is undecided."""
-        for violation in self.violations:
-            span = self._spans.get(violation.id)
-            if span is None or violation.certainty == "undecided" or not _overlap(span, event):
+        for span in reversed(self._spans):
+            if span.told is not None and event.since is not None and span.told < event.since:
+                return
+            violation = span.violation
+            current = self._span_of.get(violation.id) is span
+            if not current or violation.certainty == "undecided" or not _overlap(span, event):
                 continue
             violation.certainty = "undecided"
             violation.reason = (

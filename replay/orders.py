@@ -14,6 +14,8 @@ Item = Record | Loss
 
 MOST_ORDERS = 5_000
 """Orders of one log that are tried at most."""
+MOST_LINES = 50_000
+"""Lines of a log that are kept to be put into other orders at most."""
 MOST_STEPS = 1_000_000
 """Lines times orders that are replayed at most."""
 _LONGEST = 24

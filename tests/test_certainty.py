@@ -137,3 +137,45 @@ def test_a_loss_raises_no_certainty(number, tmp_path):
         told.append(best)
     without, with_loss = told
     assert {key: rank for key, rank in with_loss.items() if rank > without.get(key, 0)} == {}
+
+
+TIED_JOINS = """# tracer: nop
+#
+CPU:2 [LOST 3 EVENTS]
+              sh-10      [002] .....     0.500000: mm_init: mm=0xffff888001002000
+              sh-10      [000] .....     1.000010: swapon: type=0 path="/dev/vda"
+              sh-10      [000] .....     1.000020: swapon_ret: ret=0 type=0
+              sh-20      [000] .....     1.000030: mm_init: mm=0xffff888001000000
+              sh-20      [000] .....     1.000040: exec_mmap: mm=0xffff888001000000
+         kswapd0-5       [000] .....     1.000050: swap_duplicate: entry=0x1
+         kswapd1-6       [001] .....     1.000050: swap_duplicate: entry=0x2
+         kswapd0-5       [000] .....     1.000060: mmlist_add: mm=0xffff888001000000 after=init_mm
+         kswapd1-6       [001] .....     1.000060: mmlist_add: mm=0xffff888001000000 after=init_mm
+         kswapd0-5       [000] .....     1.000070: swap_assign: mm=0xffff888001000000 entry=0x1 why=unmap
+         kswapd1-6       [001] .....     1.000080: swap_assign: mm=0xffff888001000000 entry=0x2 why=unmap
+"""
+
+
+@pytest.mark.parametrize(("lost", "certainty"), [(True, "undecided"), (False, "proven")])
+def test_every_order_of_tied_lines_is_judged_with_what_a_cpu_may_have_lost_at_the_end(lost, certainty, tmp_path):
+    path = tmp_path / "log.trace"
+    path.write_text(
+        TIED_JOINS
+        if lost
+        else "".join(TIED_JOINS.splitlines(keepends=True)[:2] + TIED_JOINS.splitlines(keepends=True)[4:])
+    )
+    assert [(v.code, v.certainty) for v in mmlist.run(path).violations] == [("M2", certainty)]
+
+
+LEAK = (
+    (Path(__file__).parent.parent / "fixtures" / "violating" / "users-leaked.trace")
+    .read_text()
+    .splitlines(keepends=True)
+)
+
+
+def test_what_shows_at_the_logs_end_may_be_what_a_silent_cpu_lost(tmp_path):
+    path = tmp_path / "log.trace"
+    silent = "CPU:3 [LOST 3 EVENTS]\n              sh-10      [003] .....     0.500000: mmget: mm=0xffff888001004000\n"
+    path.write_text("".join([*LEAK[:4], silent, *LEAK[4:]]))
+    assert [(v.code, v.certainty) for v in mmlist.run(path).violations] == [("C6", "undecided")]
