@@ -49,8 +49,6 @@ class State(Owners):
         self.outside: dict[int, At] = {}
         self.told_outside: dict[int, At] = {}
         self.stray: dict[int, DrainMisplaced] = {}
-        self.swap_list_locked: dict[int, At] = {}
-        self.swap_list_lock_seen = False
         self.drain_began: At | None = None
         self.held_alone: dict[tuple[int, Mm], At] = {}
         self.failed_paths: dict[str, tuple[SwapoffCall, At]] = {}
@@ -157,7 +155,6 @@ class State(Owners):
             call.idle_since = None
         self.held_alone.clear()
         self.outside.clear()
-        self.swap_list_locked.clear()
         self.borrowed.clear()
         self.phases.clear()
         self.unsettled.clear()

@@ -6,15 +6,14 @@ After drain_mmlist a swapoff only returns, so a step that belongs to nothing of 
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 from mmlist.replay import events as e
 from mmlist.replay.model.changes import Drained, DrainMisplaced
 from mmlist.replay.model.mm import OFF, Mm
 from mmlist.replay.model.swap import SwapoffCall
 from mmlist.replay.model.swapoffs import Swapoffs
 from mmlist.replay.record import At
-
-SWAP_LIST_LOCKS = frozenset({"swap_lock", "swap_list_lock", "swaplock"})
-"""What drain_mmlist runs under: swap_lock, in 2.6 swap_list_lock() on `swaplock` (mm/swapfile.c)."""
 
 _SAYS_NOTHING = (
     e.Fetched, e.FetchedHead, e.FetchedInuse, e.MmlistDel, e.MmlistDrain, e.LockAcquire, e.LockRelease, e.MmFree, e.Mmdrop,
@@ -30,10 +29,12 @@ class Drains(Swapoffs):
     outside: dict[int, At]
     told_outside: dict[int, At]
     stray: dict[int, DrainMisplaced]
-    swap_list_locked: dict[int, At]
-    swap_list_lock_seen: bool
     failed_swapoff: tuple[SwapoffCall, At] | None
     drain_began: At | None
+
+    @abstractmethod
+    def swap_list_lock_held(self, key: int) -> bool | None:
+        """Whether the task holds swap_lock (2.6: swap_list_lock), under which drain_mmlist runs; None: no line tells of it."""
 
     # --- a task that is in no swapoff --------------------------------------------------------------------------------
 
@@ -89,7 +90,7 @@ class Drains(Swapoffs):
             call.drained_at, call.members = at, len(self.members)
         if call.unuse_ret not in (None, 0):
             self._misplaced(call, "failed", at, call.unuse_at)
-        if self.swap_list_lock_seen and key not in self.swap_list_locked:
+        if self.swap_list_lock_held(key) is False:
             self._misplaced(call, "unlocked", at, call.at)
 
     def _drains_outside(self, key: int, at: At, decided: bool) -> None:
@@ -177,16 +178,3 @@ class Drains(Swapoffs):
             if here or (self.carries.exit_visible and self.list_known(mm) and not self._later(mm.left, at)):
                 self.emit(DrainMisplaced(at, "poisoned", None, mm.left, len(self.members), mm))
         return super()._poison(mm, next_, prev, at, name, final)
-
-    # --- the lock ----------------------------------------------------------------------------------------------------
-
-    def on_lock_acquire(self, event: e.LockAcquire) -> None:
-        """The task takes a lock."""
-        if event.name in SWAP_LIST_LOCKS:
-            self.swap_list_lock_seen = True
-            self.swap_list_locked[self.key(event.at)] = event.at
-
-    def on_lock_release(self, event: e.LockRelease) -> None:
-        """The task lets go of a lock."""
-        if event.name in SWAP_LIST_LOCKS:
-            self.swap_list_locked.pop(self.key(event.at), None)

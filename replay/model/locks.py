@@ -48,6 +48,9 @@ mm/rmap.c, the comment at its top; task_lock (alloc_lock) before mmlist_lock in 
 _GLOBAL = frozenset({MMLIST_LOCK, "swap_list_lock", "swaplock", "swap_lock"})
 """Of these there is one in the kernel: no member of a struct bears the name."""
 
+_SWAP_LIST = _GLOBAL - {MMLIST_LOCK}
+"""What drain_mmlist runs under: swap_lock, in 2.6 swap_list_lock() on `swaplock` (mm/swapfile.c)."""
+
 _TASK_LOCK = "alloc_lock"
 
 
@@ -93,6 +96,7 @@ class Locks(Borrowing):
     lock_known: At | None = None  # the last release of mmlist_lock since something was lost: who holds it is known
     lock_last: At | None = None  # the last line about mmlist_lock
     mmlist_lock_seen = False
+    swap_list_lock_seen = False
 
     def forget_locks(self) -> None:
         """Who holds what is not known: the log begins, or lines were lost."""
@@ -123,7 +127,6 @@ class Locks(Borrowing):
 
     def on_lock_acquire(self, event: e.LockAcquire) -> None:
         """kernel/locking/lockdep.c: lock_acquire."""
-        super().on_lock_acquire(event)
         name = plain(event.name)
         if name not in _LEVELS:
             return
@@ -135,6 +138,12 @@ class Locks(Borrowing):
         if name == MMLIST_LOCK:
             self.mmlist_lock_seen = True
             self.lock_last = at
+        elif name in _SWAP_LIST:
+            self.swap_list_lock_seen = True
+
+    def swap_list_lock_held(self, key: int) -> bool | None:
+        """See Drains."""
+        return any(self.holds(key, name) is not None for name in _SWAP_LIST) if self.swap_list_lock_seen else None
 
     def _nested(self, held: list[Held], name: str, event: e.LockAcquire) -> None:
         """The lock is taken inside others: emit the first that it must not be taken inside of."""
@@ -156,7 +165,6 @@ class Locks(Borrowing):
 
     def on_lock_release(self, event: e.LockRelease) -> None:
         """kernel/locking/lockdep.c: lock_release."""
-        super().on_lock_release(event)
         name = plain(event.name)
         if name not in _LEVELS:
             return
