@@ -24,7 +24,8 @@ from mmlist.replay.orders import MOST_LINES, legal_orders
 from mmlist.replay.parse import BACKWARDS, Parser
 from mmlist.replay.payload import fields
 from mmlist.replay.record import At, Loss, Record, Unparsed
-from mmlist.replay.survey import DECISIVE, Survey, capture_header, names_in_text, survey
+from mmlist.replay.skim import capture_header, names_in_text
+from mmlist.replay.survey import DECISIVE, Survey, survey
 
 _KEPT = (c.Born, c.Joined, c.Left, c.Zero, c.ExitBegan, c.Freed, c.Drained, c.SwapoffEnded, c.Unlisted)
 LEAK_AFTER = 10.0

@@ -6,7 +6,6 @@ read twice. Nothing here judges; what was found is recorded with the run, each v
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -16,14 +15,13 @@ import msgspec
 from mmlist.replay.bind import NAMES, TRACEPOINTS, is_explicit
 from mmlist.replay.bind.probes import CLONE_VM
 from mmlist.replay.bind.values import Fields, is_mm, number
+from mmlist.replay.carries import carries
 from mmlist.replay.errors import OptionError
-from mmlist.replay.log import Block
 from mmlist.replay.model import PROFILES, Carries, Profile
 from mmlist.replay.model.profile import PF_BORROWED_MM, POISON_NEXT
 from mmlist.replay.payload import fields
 from mmlist.replay.record import Record
 
-CAPTURE_HEADER = b"# mmlist-capture:"
 _POISON_26 = 0x0010_0100
 _KERNEL_IMAGE = 0xFFFF_FFFF_8000_0000
 _ADDRESSES = ("mm", "parent", "child", "oldmm", "dst", "src", "old")
@@ -40,12 +38,6 @@ DECISIVE = frozenset(
     }
 )  # fmt: skip
 """Names on which depends how the log is bound and replayed (Carries, Profile)."""
-
-_BEFORE = (b": ?", b"/\\* ", b"\\) {3}")
-"""What stands before an event's name: the context columns' colon, a comment of function_graph, a --ts-diff."""
-_NEEDLES = (b": ", b" /* ", b")   ")
-_NAMES = [re.compile(before + rb"([a-z_0-9]+): ") for before in _BEFORE]
-_ANY_NAMES = [re.compile(before + rb"([A-Za-z_0-9]+): ") for before in _BEFORE]  # of a map
 
 _ALWAYS = frozenset({"mm_init_ret", "mmlist_add", "swap_clear", "swapon", "swapoff", "swapoff_ret", "task_flags"})
 """Names whose every record counts."""
@@ -242,7 +234,15 @@ def survey(
         found.names -= {"fetched:next"}
     if _forks_by_mt_dup(found, votes):
         found.names |= {MT_DUP}
-    found.carries = _carries(votes, text_names, found_26=found.aio_names)
+    found.carries = carries(
+        frozenset(votes.names),
+        frozenset(votes.explicit),
+        text_names,
+        pure=not votes.probes,
+        threads=bool(votes.threads),
+        unuse_clears=votes.unuse_clears,
+        found_26=found.aio_names,
+    )
     return found
 
 
@@ -255,66 +255,6 @@ def _shares_mm(f: Fields) -> bool:
 
 def _plain(name: str) -> str:
     return "inuse" if name == "inuse0" else name
-
-
-def _carries(votes: _Votes, text_names: frozenset[str], *, found_26: bool) -> Carries:
-    names, explicit = frozenset(votes.names), votes.explicit
-
-    def has(*any_of: str) -> bool:
-        return not names.isdisjoint(any_of)
-
-    pure = not votes.probes  # a log of layer A alone says both of a pair, if it says one
-
-    def says(name: str, pair: str) -> bool:
-        return name in explicit or (pure and pair in explicit)
-
-    clears = says("swap_clear", "swap_assign")
-    duplicates = has("swap_duplicate", "folio_dup_swap", "swap_dup_entry_direct")
-    joins = says("mmlist_add", "mmlist_del")
-    faults = has("swap_free", "swap_free_nr", "__swap_entry_free_ret", "folio_put_swap")
-    zaps = has(
-        "free_swap_and_cache", "free_swap_and_cache_nr", "__swap_entry_free_ret", "swap_put_entries_direct"
-    ) or "swap_free" in explicit  # fmt: skip
-    return Carries(
-        joins_explicit=joins,
-        leaves_explicit=says("mmlist_del", "mmlist_add"),
-        assigns_explicit=says("swap_assign", "swap_clear"),
-        clears_explicit=clears,
-        unuse_clears=votes.unuse_clears or (clears and pure),
-        unuse_visible=votes.unuse_clears
-        or (clears and pure)
-        or not (names | text_names).isdisjoint(("unuse_pte_range", "unuse_mm")),
-        drain_explicit="mmlist_drain" in explicit,
-        joins_visible=joins
-        or "swap_assign" in explicit
-        or (duplicates and has("try_to_unmap_one") and has("copy_page_range", "dup_mmap")),
-        all_joins_visible=joins
-        or "swap_assign" in explicit
-        or (
-            {"try_to_unmap_one", "try_to_unmap_one_ret"} <= names
-            and ({"copy_page_range", "copy_page_range_ret"} <= names or {"dup_mmap", "dup_mmap_ret"} <= names)
-            and (has("swap_duplicate") or {"folio_dup_swap", "swap_dup_entry_direct"} <= names)
-        ),
-        releases_visible=clears or (faults and zaps and not pure),
-        duplicates_visible=duplicates,
-        counts_visible=duplicates and faults and zaps,
-        counts_explicit={"swap_duplicate", "swap_free"} <= explicit,
-        swapons_visible={"swapon", "swapon_ret"} <= names | text_names,
-        swapoffs_visible={"swapoff", "swapoff_ret"} <= names | text_names,
-        allocs_visible="swap_alloc" in explicit,
-        usage_visible=has("__swap_entry_free_ret"),
-        walks_visible=has("unuse_pte_range", "unuse_mm"),
-        exit_visible=has("exit_mmap"),
-        exit_ret="exit_mmap_ret" in names,
-        births=has("mm_init", "mm_init_ret"),
-        frees=has("mm_free", "__mmdrop"),
-        grabs_explicit=says("mmgrab", "mmdrop") and says("mmdrop", "mmgrab"),
-        unborrows=has("kthread_unuse_mm")
-        or (found_26 and has("unuse_mm"))
-        or (pure and not explicit.isdisjoint(("kthread_use_mm", "use_mm"))),
-        locks={"lock_acquire", "lock_release"} <= names | text_names,
-        gets_explicit="mmput" in explicit and ("mmget" in explicit or not votes.threads),
-    )
 
 
 def _forks_by_mt_dup(found: Survey, votes: _Votes) -> bool:
@@ -433,34 +373,3 @@ def _one(candidates: Iterable[int]) -> int | None:
     if len(found) > 1:
         found = {address for address in found if address >= _KERNEL_IMAGE}
     return found.pop() if len(found) == 1 else None
-
-
-def capture_header(line: bytes) -> dict[str, object] | None:
-    """The JSON object of a `# mmlist-capture: {...}` line, None if the line is none or cannot be read."""
-    if not line.startswith(CAPTURE_HEADER):
-        return None
-    try:
-        found = json.loads(line[len(CAPTURE_HEADER) :])
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def names_in_text(blocks: Iterable[Block], aliases: Mapping[str, frozenset[str]] | None = None) -> frozenset[str]:
-    """The names of ours that stand in the text where an event's name would: at least all that the log carries.
-
-    `aliases`: the names of ours that a name in the text may be, where a map says so; None: each is itself.
-    """
-    if aliases is None:
-        patterns, wanted = _NAMES, _THEMSELVES  # a log may hold other names without end
-    else:
-        patterns, wanted = _ANY_NAMES, {name.encode(): targets for name, targets in aliases.items()}
-    found: set[bytes] = set()
-    for block in blocks:
-        for needle, pattern in zip(_NEEDLES, patterns, strict=True):
-            if needle in block.data:  # a literal is found ten times as fast
-                found |= wanted.keys() & set(pattern.findall(block.data))
-    return frozenset().union(*(wanted[name] for name in found))
-
-
-_THEMSELVES = {name.encode(): frozenset({name}) for name in NAMES}

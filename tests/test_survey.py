@@ -6,7 +6,8 @@ import pytest
 
 from mmlist.replay.errors import OptionError
 from mmlist.replay.record import At, Record
-from mmlist.replay.survey import Survey, capture_header, names_in_text, survey
+from mmlist.replay.skim import capture_header, names_in_text
+from mmlist.replay.survey import Survey, survey
 
 
 def look(text: str, header: dict[str, object] | None = None, **given: object) -> Survey:

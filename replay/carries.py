@@ -1,0 +1,79 @@
+"""Which steps a log shows as events of their own, by the names of the events that it carries.
+
+What it cannot show the model works out, or does not know; it is never held against the kernel (model/core.py: Carries).
+"""
+
+from __future__ import annotations
+
+from mmlist.replay.model import Carries
+
+
+def carries(
+    names: frozenset[str],
+    explicit: frozenset[str],
+    text_names: frozenset[str],
+    *,
+    pure: bool,
+    threads: bool,
+    unuse_clears: bool,
+    found_26: bool,
+) -> Carries:
+    """What a log with events of these `names` can say; of them `explicit` are of layer A, `text_names` stand in its text.
+
+    `pure`: it has no probes. `threads`: tasks share an mm (CLONE_VM). `unuse_clears`: swap_clear tells of swapoff's own
+    releases. `found_26`: its kernel is of before 5.10.
+    """
+
+    def has(*any_of: str) -> bool:
+        return not names.isdisjoint(any_of)
+
+    def says(name: str, pair: str) -> bool:
+        return name in explicit or (pure and pair in explicit)  # a log of layer A alone says both of a pair
+
+    clears = says("swap_clear", "swap_assign")
+    duplicates = has("swap_duplicate", "folio_dup_swap", "swap_dup_entry_direct")
+    joins = says("mmlist_add", "mmlist_del")
+    faults = has("swap_free", "swap_free_nr", "__swap_entry_free_ret", "folio_put_swap")
+    zaps = has(
+        "free_swap_and_cache", "free_swap_and_cache_nr", "__swap_entry_free_ret", "swap_put_entries_direct"
+    ) or "swap_free" in explicit  # fmt: skip
+    return Carries(
+        joins_explicit=joins,
+        leaves_explicit=says("mmlist_del", "mmlist_add"),
+        assigns_explicit=says("swap_assign", "swap_clear"),
+        clears_explicit=clears,
+        unuse_clears=unuse_clears or (clears and pure),
+        unuse_visible=unuse_clears
+        or (clears and pure)
+        or not (names | text_names).isdisjoint(("unuse_pte_range", "unuse_mm")),
+        drain_explicit="mmlist_drain" in explicit,
+        joins_visible=joins
+        or "swap_assign" in explicit
+        or (duplicates and has("try_to_unmap_one") and has("copy_page_range", "dup_mmap")),
+        all_joins_visible=joins
+        or "swap_assign" in explicit
+        or (
+            {"try_to_unmap_one", "try_to_unmap_one_ret"} <= names
+            and ({"copy_page_range", "copy_page_range_ret"} <= names or {"dup_mmap", "dup_mmap_ret"} <= names)
+            and (has("swap_duplicate") or {"folio_dup_swap", "swap_dup_entry_direct"} <= names)
+        ),
+        releases_visible=clears or (faults and zaps and not pure),
+        duplicates_visible=duplicates,
+        counts_visible=duplicates and faults and zaps,
+        counts_explicit={"swap_duplicate", "swap_free"} <= explicit,
+        swapons_visible={"swapon", "swapon_ret"} <= names | text_names,
+        swapoffs_visible={"swapoff", "swapoff_ret"} <= names | text_names,
+        allocs_visible="swap_alloc" in explicit,
+        usage_visible=has("__swap_entry_free_ret"),
+        walks_visible=has("unuse_pte_range", "unuse_mm"),
+        exit_visible=has("exit_mmap"),
+        exit_ret="exit_mmap_ret" in names,
+        births=has("mm_init", "mm_init_ret"),
+        frees=has("mm_free", "__mmdrop"),
+        grabs_explicit=says("mmgrab", "mmdrop") and says("mmdrop", "mmgrab"),
+        unborrows=has("kthread_unuse_mm")
+        or (found_26 and has("unuse_mm"))
+        or (pure and not explicit.isdisjoint(("kthread_use_mm", "use_mm"))),
+        locks={"lock_acquire", "lock_release"} <= names | text_names,
+        gets_explicit="mmput" in explicit and ("mmget" in explicit or not threads),
+    )

@@ -1,0 +1,49 @@
+"""What can be told of a log without parsing it: the names that stand in its text, and what our capture kit says of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+
+from mmlist.replay.bind import NAMES
+from mmlist.replay.log import Block
+
+CAPTURE_HEADER = b"# mmlist-capture:"
+
+_BEFORE = (b": ?", b"/\\* ", b"\\) {3}")
+"""What stands before an event's name: the context columns' colon, a comment of function_graph, a --ts-diff."""
+_NEEDLES = (b": ", b" /* ", b")   ")
+_NAMES = [re.compile(before + rb"([a-z_0-9]+): ") for before in _BEFORE]
+_ANY_NAMES = [re.compile(before + rb"([A-Za-z_0-9]+): ") for before in _BEFORE]  # of a map
+
+
+def capture_header(line: bytes) -> dict[str, object] | None:
+    """The JSON object of a `# mmlist-capture: {...}` line, None if the line is none or cannot be read."""
+    if not line.startswith(CAPTURE_HEADER):
+        return None
+    try:
+        found = json.loads(line[len(CAPTURE_HEADER) :])
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def names_in_text(blocks: Iterable[Block], aliases: Mapping[str, frozenset[str]] | None = None) -> frozenset[str]:
+    """The names of ours that stand in the text where an event's name would: at least all that the log carries.
+
+    `aliases`: the names of ours that a name in the text may be, where a map says so; None: each is itself.
+    """
+    if aliases is None:
+        patterns, wanted = _NAMES, _THEMSELVES  # a log may hold other names without end
+    else:
+        patterns, wanted = _ANY_NAMES, {name.encode(): targets for name, targets in aliases.items()}
+    found: set[bytes] = set()
+    for block in blocks:
+        for needle, pattern in zip(_NEEDLES, patterns, strict=True):
+            if needle in block.data:  # a literal is found ten times as fast
+                found |= wanted.keys() & set(pattern.findall(block.data))
+    return frozenset().union(*(wanted[name] for name in found))
+
+
+_THEMSELVES = {name.encode(): frozenset({name}) for name in NAMES}
