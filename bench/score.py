@@ -52,6 +52,8 @@ VIEWS = (
     View("probes", "probes", ("modern",)),
     View("probes, 4 CPUs, ties", "probes", ("modern",), ties=0.2, cpus=4),
     View("probes, loss", "probes", ("modern",), loss=LOSS),
+    View("explicit, 4 CPUs, ties, loss", "explicit", ties=0.2, cpus=4, loss=LOSS),
+    View("probes, 4 CPUs, ties, loss", "probes", ("modern",), ties=0.2, cpus=4, loss=LOSS),
 )
 BUG_VIEWS = tuple(view for view in VIEWS if not (view.ties or view.implicit))
 

@@ -12,8 +12,9 @@ from itertools import zip_longest
 import msgspec
 
 from mmlist.replay import facts as f
-from mmlist.replay.history import Options, replay
+from mmlist.replay.history import replay
 from mmlist.replay.log import Log
+from mmlist.replay.options import Options
 
 _STRENGTH = {"undecided": 0, "likely": 1, "proven": 2}
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import msgspec
 
-from mmlist.replay.history import History, Options
+from mmlist.replay.history import History
 from mmlist.replay.log import Log
 from mmlist.replay.model.core import Carries
+from mmlist.replay.options import Options
 
 DECIDABLE, PARTLY, NOT = "decidable", "partly", "not"
 

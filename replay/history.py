@@ -7,32 +7,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mmlist.replay import facts as f
-from mmlist.replay.bind import NAMES, Binder
-from mmlist.replay.errors import OptionError
 from mmlist.replay.events import Event, Lost, Swapoff, TaskExit
-from mmlist.replay.invariants import Invariant, collect
 from mmlist.replay.judge import Judge
 from mmlist.replay.log import Block, Log
-from mmlist.replay.mapping import Item, Mapping
-from mmlist.replay.model import State, type_shift
+from mmlist.replay.model import State
 from mmlist.replay.model import changes as c
+from mmlist.replay.options import Options
 from mmlist.replay.order import ordered
 from mmlist.replay.orders import MOST_LINES, legal_orders
-from mmlist.replay.parse import BACKWARDS, Parser
+from mmlist.replay.parse import BACKWARDS
 from mmlist.replay.payload import fields
 from mmlist.replay.record import At, Loss, Record, Unparsed
-from mmlist.replay.skim import capture_header, names_in_text
-from mmlist.replay.survey import DECISIVE, Survey, survey
+from mmlist.replay.setup import Setup, doubt
+from mmlist.replay.skim import names_in_text
 
 _KEPT = (c.Born, c.Joined, c.Left, c.Zero, c.ExitBegan, c.Freed, c.Drained, c.SwapoffEnded, c.Unlisted)
-LEAK_AFTER = 10.0
-"""Seconds after which an mm without tasks that still has users counts as leaked (C6)."""
-_BEGINNING = 50_000
-"""Records that the survey looks into, if no other names stand after them."""
-
 _FIELDS = frozenset(
     {
         "mm", "parent", "child", "oldmm", "dst", "src", "old", "entry", "usage", "pid", "type", "ret", "path", "flags",
@@ -40,45 +31,6 @@ _FIELDS = frozenset(
     }
 )  # fmt: skip
 """Fields by which the events of ours say something (EVENTS.md)."""
-
-_HEADER_LINES = 200
-_LOCAL = 10_000
-"""Nanoseconds within which the order across CPUs is not taken for certain with trace_clock `local`."""
-_SILENT_DIALECTS = frozenset({"perf_script", "perf_script_bare"})
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to replay. Codes are INVARIANTS.md's; an empty `select` is all of them; `mapping` are the user's own names."""
-
-    profile: str = "auto"
-    mmlist_offset: int | None = None
-    init_mm: int | None = None
-    select: frozenset[str] = frozenset()
-    ignore: frozenset[str] = frozenset()
-    require: frozenset[str] = frozenset()
-    all_events: bool = False
-    leak_after: float = LEAK_AFTER
-    mapping: Mapping | None = None
-
-    def text(self) -> str:
-        """The options that change the result, as one line: part of what a run is known by."""
-        parts = [f"profile={self.profile}"]
-        for name in ("mmlist_offset", "init_mm"):
-            value = getattr(self, name)
-            if value is not None:
-                parts.append(f"{name}={value:#x}")
-        for name in ("select", "ignore", "require"):
-            codes = getattr(self, name)
-            if codes:
-                parts.append(f"{name}={','.join(sorted(codes))}")
-        if self.leak_after != LEAK_AFTER:
-            parts.append(f"leak_after={self.leak_after:g}")
-        if self.all_events:
-            parts.append("events=all")
-        if self.mapping is not None:
-            parts.append(f"map={self.mapping.digest[:12]}")
-        return " ".join(parts)
 
 
 def replay(log: Log, options: Options | None = None) -> Iterator[f.Fact]:
@@ -93,121 +45,18 @@ class History:
     """One replay of one log."""
 
     def __init__(self, log: Log, options: Options) -> None:
-        """Survey `log` and set up the model, the binder and the judge."""
+        """Survey `log` and set up the model, the binder and the judge. Raises as Setup."""
         self.log = log
         self.options = options
-        self.invariants = collect()
-        _known_codes(options, self.invariants)
-        self.mapping = options.mapping
-        self.aliases = None if self.mapping is None else self.mapping.aliases
-        self.mapped: Counter[str] = Counter()
-        self.survey, self.parser = self._survey()
-        self.checked = [self._status(invariant) for invariant in self.invariants]
-        self.state, self.binder, self.judge = self._parts(_grain(self.parser, self.survey.clock))
+        self.setup = Setup(log, options)
+        self.survey, self.parser, self.checked = self.setup.survey, self.setup.parser, self.setup.checked
+        self.state, self.binder, self.judge = self.setup.parts(self.setup.grain)
         self.tasks: dict[int, f.TaskSpan] = {}
         self.losses: Counter[str] = Counter()
         self.seq = 0
         self.late = ""
         self.names: set[str] = set()
         self.ours: Counter[str] = Counter()
-
-    def _parts(self, grain: int) -> tuple[State, Binder, Judge]:
-        """The model, the binder and the judge, at the log's beginning; with a clock of `grain`, -1: no two lines are tied."""
-        found = self.survey
-        state = State(
-            found.profile,
-            found.carries,
-            mmlist_offset=found.mmlist_offset,
-            init_mm=found.init_mm,
-            shift=type_shift(found.profile, found.entry_max),
-            grain=grain,
-        )
-        state.second = 10**9 if self.parser.ts_unit == "ns" else None
-        state.leak_after = None if state.second is None else round(self.options.leak_after * state.second)
-        binder = Binder(
-            found.names,
-            init_mm=found.init_mm,
-            assigns_explicit=found.carries.assigns_explicit,
-            clears_explicit=found.carries.clears_explicit,
-            unuse_clears=found.carries.unuse_clears,
-            aio_names=found.aio_names,
-            distrusted=frozenset(found.distrusted),
-        )
-        active = [i for i, status in zip(self.invariants, self.checked, strict=True) if status.status == "checked"]
-        reports_loss = self.parser.dialect not in _SILENT_DIALECTS
-        return state, binder, Judge(active, state, reports_loss=reports_loss, doubt=_doubt(self.parser))
-
-    def _parser(self) -> Parser:
-        return Parser(self.log, NAMES if self.mapping is None else self.mapping.names)
-
-    def _records(self, parser: Parser) -> Iterator[Item]:
-        """What the log says, in our names."""
-        if self.mapping is None:
-            return parser.records()
-        self.mapped.clear()
-        return self.mapping.records(parser.records(), parser.ledger, self.mapped)
-
-    def _survey(self) -> tuple[Survey, Parser]:
-        """Survey the log's beginning; all of it only if an event that decides something stands first further on."""
-        names = names_in_text(self.log.blocks(), self.aliases)
-        found, parser, whole = self._look(_BEGINNING, names)
-        if not whole and (names - found.names) & DECISIVE:
-            found, parser, whole = self._look(None, names)
-        if not whole:
-            found.names |= names
-            if names & {"swapoff", "swapoff_ret"}:
-                found.names |= {"fetched:inuse"}
-        if found.carries.locks:
-            found.names |= {"lock:mmlist_lock"}
-        if parser.ts_unit == "ns":
-            found.names |= {"clock:seconds"}
-        return found, parser
-
-    def _look(self, limit: int | None, names: frozenset[str]) -> tuple[Survey, Parser, bool]:
-        """Survey up to `limit` records; whether that was the whole log."""
-        options = self.options
-        header: dict[str, object] = {}
-        for number, _offset, line in self.log.lines():
-            header = capture_header(line) or header
-            if number > _HEADER_LINES:
-                break
-        parser = self._parser()
-        taken = 0
-
-        def records() -> Iterator[Record]:
-            nonlocal taken
-            for item in self._records(parser):
-                if isinstance(item, Record):
-                    yield item
-                    taken += 1
-                    if taken == limit:
-                        return
-
-        found = survey(
-            records(),
-            header,
-            names,
-            profile=options.profile,
-            mmlist_offset=options.mmlist_offset,
-            init_mm=options.init_mm,
-        )
-        return found, parser, taken != limit
-
-    def _wanted(self, code: str) -> bool:
-        return code not in self.options.ignore and (not self.options.select or code in self.options.select)
-
-    def _status(self, invariant: Invariant) -> f.Checked:
-        code, severity = invariant.code, invariant.severity_in(self.survey.profile.name)
-        if not self._wanted(code):
-            return f.Checked(code, invariant.slug, severity, "ignored", "by --select or --ignore")
-        if self.survey.profile.name not in invariant.profiles:
-            reason = f"not judged under profile {self.survey.profile.name}"
-            return f.Checked(code, invariant.slug, severity, "not checked", reason)
-        for any_of in invariant.needs:
-            if self.survey.names.isdisjoint(any_of):
-                reason = "the log has none of " + ", ".join(sorted(any_of))
-                return f.Checked(code, invariant.slug, severity, "not checked", reason)
-        return f.Checked(code, invariant.slug, severity, "checked")
 
     def _not_carried(self) -> None:
         """The log has ended: what it was only thought to carry, from its text, it does not."""
@@ -222,7 +71,7 @@ class History:
             self.survey.names |= {"lock:mmlist_lock"}
         if self.parser.ts_unit == "ns":
             self.survey.names |= {"clock:seconds"}
-        self.checked = [self._status(invariant) for invariant in self.invariants]
+        self.checked = self.setup.checked = self.setup.statuses()
         checked = {status.code for status in self.checked if status.status == "checked"}
         self.judge.violations = [violation for violation in self.judge.violations if violation.code in checked]
 
@@ -230,10 +79,10 @@ class History:
 
     def facts(self) -> Iterator[f.Fact]:
         """All facts, the run last."""
-        self.parser = self._parser()
+        self.parser = self.setup.new_parser()
         last: At | None = None
         state = self.state
-        items = ordered(self._records(self.parser))
+        items = ordered(self.setup.records(self.parser))
         for item in items:
             if isinstance(item, Record):
                 last = item.at
@@ -243,14 +92,14 @@ class History:
             elif isinstance(item, Loss):
                 yield from self._loss(item)
             else:
-                if BACKWARDS in item.reason and names_in_text([Block(0, 0, item.text)], self.aliases):
+                if BACKWARDS in item.reason and names_in_text([Block(0, 0, item.text)], self.setup.aliases):
                     yield from self._loss(Loss(item.at, item.at.cpu, None, item.at.ts, item.at.ts, "doubted"))
                 yield _unparsed(item)
         if items.late:
             self.late = f"{items.late} lines stand further out of order than can be sorted"
             self.judge.mistrust(self.late)
-        self._not_carried()
         self._conclude(state, self.judge, last)
+        self._not_carried()
         self._settle_order()
         state.close()
         yield from self._drain()
@@ -328,7 +177,9 @@ class History:
         lines = self.judge.unordered()
         if not lines or self.late or self.ours.total() > MOST_LINES:
             return
-        items = [item for item in ordered(self._records(self._parser())) if not isinstance(item, Unparsed)]
+        items = [
+            item for item in ordered(self.setup.records(self.setup.new_parser())) if not isinstance(item, Unparsed)
+        ]
         orders = legal_orders(items, self.state.grain, lines)
         if orders is None:
             return
@@ -338,7 +189,7 @@ class History:
 
     def _judged(self, items: list[Record | Loss]) -> Judge:
         """The judge of what happened, had it been in this very order."""
-        state, binder, judge = self._parts(-1)
+        state, binder, judge = self.setup.parts(-1)
         last: At | None = None
         for seq, item in enumerate(items, 1):
             item.at.seq = seq
@@ -367,8 +218,8 @@ class History:
             yield violation
 
     def _statistics(self) -> Iterator[f.Fact]:
-        if self.mapping is not None:
-            yield from self.mapping.statistics(self.mapped)
+        if self.setup.mapping is not None:
+            yield from self.setup.mapping.statistics(self.setup.mapped)
         for name, why in self.survey.distrusted.items():
             yield f.Statistic(f"distrusted {name}", 1, why)
         for (at, what), index in zip(self.state.differences, range(1000), strict=False):
@@ -385,8 +236,8 @@ class History:
         checked = {status.code for status in self.checked if status.status == "checked"}
         if not self.ours:
             return "unknown", "the log has no event of ours: nothing could be checked"
-        if doubt := self.late or _doubt(self.parser, whole=False):
-            return "unknown", doubt
+        if why := self.late or doubt(self.parser, whole=False):
+            return "unknown", why
         if not self.names:
             return "unknown", "no event of ours has the fields that it needs: nothing could be checked"
         if not checked:
@@ -425,27 +276,10 @@ class History:
         )
 
 
-def _known_codes(options: Options, invariants: list[Invariant]) -> None:
-    known = {invariant.code for invariant in invariants}
-    for code in sorted((options.select | options.ignore | options.require) - known):
-        raise OptionError(f"no invariant {code!r}: known are {', '.join(sorted(known))}")
-
-
 def _readable(record: Record) -> bool:
     """Whether a record has a field that its event may have: one with others alone says nothing."""
     found = fields(record)
     return not found or not _FIELDS.isdisjoint(found)
-
-
-def _doubt(parser: Parser, *, whole: bool = True) -> str:
-    """Why nothing that such a log shows is certain; with `whole` also what leaves a verdict, but proves nothing."""
-    lacking = parser.lacking if whole else parser.lacking & {"task"}
-    if lacking:
-        shown = " and no ".join(sorted(parser.lacking, key=("task", "CPU", "time").index))
-        return f"lines of the log show no {shown}: calls cannot be paired with their returns, nor lines be put in order"
-    if len(parser.buffers) > 1:
-        return f"events of ours stand in {len(parser.buffers)} buffers: each may be there twice"
-    return ""
 
 
 def _lost(losses: Counter[str]) -> str:
@@ -463,18 +297,6 @@ def _lost(losses: Counter[str]) -> str:
     if marked:
         kinds.insert(0, f"events were lost in {marked} place{'s' if marked > 1 else ''}")
     return ", ".join(kinds)
-
-
-def _grain(parser: Parser, clock: str | None) -> int:
-    """What the clock cannot tell apart, in units of ts: the printed resolution (6 digits: a microsecond), 0 if raw.
-
-    Of `local` it is said that CPUs' times are not comparable (Documentation/trace/ftrace.rst, trace_clock): each CPU counts
-    for itself, and where they drift they are set right by the tick.
-    """
-    if parser.ts_unit != "ns":
-        return 0
-    printed = 0 if parser.ts_digits >= 9 else int(10 ** (9 - parser.ts_digits)) - 1
-    return max(printed, _LOCAL) if clock == "local" else printed
 
 
 def _event_row(record: Record, kept: c.Change | None, bound: Event | None) -> f.EventRow:

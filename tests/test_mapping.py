@@ -398,7 +398,7 @@ def test_ledger_counts_what_a_map_takes_and_leaves(write: Write) -> None:
 
 
 def test_decisive_event_far_behind_is_seen_under_its_own_name(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mmlist.replay.history._BEGINNING", 2)
+    monkeypatch.setattr("mmlist.replay.setup._BEGINNING", 2)
     log = write("a.trace", "".join(line("mm_init: mm=0xffff888001000000", 1 + at / 10) for at in range(5)) + late())
     mapping = load_map(write("a.toml", '[events.Linked]\nis = "mmlist_add"'))
     with Log.open(str(log)) as opened:

@@ -1,4 +1,7 @@
-"""What a step of the model answers with: what changed, as data, with what was known before it. Invariants read these."""
+"""What a step of the model answers with: what changed, as data, with what was known before it. Invariants read these.
+
+One closed vocabulary, as replay/events.py is on the other side of the model, so one file however long: data, no code.
+"""
 
 from __future__ import annotations
 

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-import msgspec
-
 from mmlist.replay import events as e
 from mmlist.replay.model.changes import CountSeen, Got
 from mmlist.replay.model.looks import Looks
-from mmlist.replay.model.mm import APART, MEMBER, OFF, REMOVED, UNKNOWN, Mm
+from mmlist.replay.model.mm import APART, MEMBER, OFF, REMOVED, UNKNOWN, Deferred, Mm
 from mmlist.replay.model.mmlist import Node
 from mmlist.replay.model.profile import POISON_NEXT
 from mmlist.replay.model.swap import SwapoffCall
@@ -30,20 +28,6 @@ _HOLDERS = frozenset(
     }
 )  # fmt: skip
 """Probes at which the task, or the call that it is in, holds mm_users or what is left of their one mm_count."""
-
-
-class Deferred(msgspec.Struct):
-    """A fetch that did not fit, to be looked at again when its CPU shows its next line.
-
-    A probe takes its time stamp first and fetches then, and a virtual CPU may be preempted in between: what it read is of
-    any moment up to the next line of its CPU.
-    """
-
-    mm: Mm | None
-    next: int
-    prev: int | None
-    at: At
-    name: str
 
 
 class Observed(Looks):
@@ -149,18 +133,12 @@ class Observed(Looks):
         return one.ts is None or at.ts is None or at.ts > one.ts + self.grain
 
     def _look(self, one: Deferred) -> None:
-        if self._freed_since(one.next, one.at) or self._freed_since(one.prev, one.at):
+        if self.freed_since(one.next, one.at) or self.freed_since(one.prev, one.at):
             return  # it saw a neighbour that has gone since
         if one.mm is None:
             self._head(one.next, one.prev, one.at, one.name, final=True)
         elif self.mms.get(one.mm.address) is one.mm:
             self._links(one.mm, one.next, one.prev, one.at, one.name, final=True)
-
-    def _freed_since(self, link: int | None, at: At) -> bool:
-        if link is None or self.offset is None:
-            return False
-        freed = self.freed.get(link - self.offset)
-        return freed is not None and freed.seq > at.seq
 
     def _self(self, mm: Mm, at: At, name: str, final: bool) -> bool:
         """`next` is the node itself: off the list."""

@@ -253,7 +253,8 @@ class Lives(Memberships):
             and not mm.seen_linked(at)
         ):
             self.leave(mm, "mmput", at, observed=False)
-        self.emit(Freed(at, mm, mm.users, fetched, mm.listed, mm.seen_linked(at), implied))
+        linked = not implied and mm.seen_linked(at)  # else what `at` saw is of who lives there now
+        self.emit(Freed(at, mm, mm.users, fetched, mm.listed, linked, implied))
         self.clear_all(mm, at, "freed")
         if mm.membership is not None:
             self.close_membership(mm, at, "freed")

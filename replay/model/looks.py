@@ -79,6 +79,13 @@ class Looks(Lives):
         freed = self.freed.get(link - self.offset)
         return freed is not None and freed.seq > self.loss_seq and freed.seq < at.seq and not self.tied(freed, at)
 
+    def freed_since(self, link: int | None, at: At) -> bool:
+        """Whether the mm that `link` points into was freed after `at`."""
+        if link is None or self.offset is None:
+            return False
+        freed = self.freed.get(link - self.offset)
+        return freed is not None and freed.seq > at.seq
+
     def look(self, mm: Mm, odd: str, next_: int, prev: int | None, at: At, name: str) -> None:
         """Tell the odd look of `mm` that `at` shows, if no change under way may have made it."""
         assert self.offset is not None

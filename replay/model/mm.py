@@ -39,6 +39,20 @@ class Placed(msgspec.Struct):
     site: str = ""
 
 
+class Deferred(msgspec.Struct):
+    """A fetch that did not fit, to be looked at again when its CPU shows its next line.
+
+    A probe takes its time stamp first and fetches then, and a virtual CPU may be preempted in between: what it read is of
+    any moment up to the next line of its CPU.
+    """
+
+    mm: Mm | None
+    next: int
+    prev: int | None
+    at: At
+    name: str
+
+
 class Mm:
     """The state of one generation. What was never seen is None (counts) or UNKNOWN (`listed`).
 

@@ -30,12 +30,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mmlist.db.store import store
     from mmlist.replay.errors import DatabaseError, InputError, MmlistError, OptionError
-    from mmlist.replay.history import Options
     from mmlist.replay.history import replay as replay_log
     from mmlist.replay.invariants import collect as invariants
     from mmlist.replay.log import Log
     from mmlist.replay.mapfile import load as load_map
     from mmlist.replay.mapping import Mapping
+    from mmlist.replay.options import Options
     from mmlist.report import Report, run
 
 __version__ = "0.1.0"
@@ -47,7 +47,7 @@ _HOMES = {
     "Mapping": "mmlist.replay.mapping:Mapping",
     "MmlistError": "mmlist.replay.errors:MmlistError",
     "OptionError": "mmlist.replay.errors:OptionError",
-    "Options": "mmlist.replay.history:Options",
+    "Options": "mmlist.replay.options:Options",
     "Report": "mmlist.report:Report",
     "invariants": "mmlist.replay.invariants:collect",
     "load_map": "mmlist.replay.mapfile:load",

@@ -17,9 +17,10 @@ from typing import Any
 
 from mmlist.replay.errors import InputError, OptionError
 from mmlist.replay.facts import Membership, Violation
-from mmlist.replay.history import Options, replay
+from mmlist.replay.history import replay
 from mmlist.replay.log import Log
 from mmlist.replay.mapfile import load as load_map
+from mmlist.replay.options import Options
 from mmlist.report import Report
 
 Table = dict[str, Any]

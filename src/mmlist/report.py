@@ -8,8 +8,9 @@ from pathlib import Path
 import msgspec
 
 from mmlist.replay.facts import Checked, Fact, LedgerRow, LossRow, Run, Statistic, UnparsedRow, Violation
-from mmlist.replay.history import Options, replay
+from mmlist.replay.history import replay
 from mmlist.replay.log import Log
+from mmlist.replay.options import Options
 
 
 class Report(msgspec.Struct):

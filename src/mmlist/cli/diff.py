@@ -9,8 +9,8 @@ from mmlist.cli.jsonlines import line as json_line
 from mmlist.replay.difference import Difference, Replayed, compare, replayed
 from mmlist.replay.errors import OptionError
 from mmlist.replay.facts import Violation
-from mmlist.replay.history import Options
 from mmlist.replay.log import Log
+from mmlist.replay.options import Options
 
 _DIFFER = 1
 

@@ -8,7 +8,7 @@ from mmlist.cli import HELP, rows
 from mmlist.cli.jsonlines import line as json_line
 from mmlist.cli.logs import every_log
 from mmlist.replay.doctor import NOT, PARTLY, Health, examine
-from mmlist.replay.history import Options
+from mmlist.replay.options import Options
 
 _ADVICE = 8
 

@@ -16,9 +16,9 @@ from mmlist.cli.words import mapping
 from mmlist.db.read import runs
 from mmlist.notice import refused
 from mmlist.replay.errors import DatabaseError, InputError, MmlistError, OptionError
-from mmlist.replay.history import Options
 from mmlist.replay.history import replay as facts_of
 from mmlist.replay.log import Log
+from mmlist.replay.options import Options
 from mmlist.report import Report
 
 _WORST_FIRST = (CANNOT_RUN, 1, 3, 0)
