@@ -261,17 +261,25 @@ class Judge:
 
     def in_this_order(self, other: Judge, lines: list[int]) -> None:
         """What `other` found, in an order of `lines` that the clock allows: what is none there may be none."""
-        found: dict[tuple[str, int | None, int | None, int | None], str] = {}
+        found: dict[tuple[str, int | None, int | None, int | None], list[Violation]] = {}
         for violation in other.violations:
-            key = _about(violation)
-            if _STRENGTH[violation.certainty] >= _STRENGTH[found.get(key, "undecided")]:
-                found[key] = violation.certainty
+            found.setdefault(_about(violation), []).append(violation)
         for id_, one in self._unordered.items():
-            certainty = found.get(_about(self._by_id[id_]))
+            mine = self._by_id[id_]
+            same = [its for its in found.get(_about(mine), ()) if self._same(mine, its)]
+            certainty = max((its.certainty for its in same), key=_STRENGTH.__getitem__, default=None)
             if certainty is None:
                 one.against = one.against or lines
             elif _STRENGTH[certainty] < _STRENGTH[one.certainty]:
                 one.certainty, one.reason = certainty, f"it is only {certainty} in some orders that the clock allows"
+
+    def _same(self, one: Violation, other: Violation) -> bool:
+        """Whether what is told of one mm in two orders is one violation: not that of another of its lives, or of another step."""
+        lines = {step.at.line for step in one.witness}
+        if any(step.at.line in lines for step in other.witness):
+            return True
+        apart = None if one.at.ts is None or other.at.ts is None else abs(one.at.ts - other.at.ts)
+        return apart is not None and apart <= self._state.grain
 
     def in_every_order(self, orders: int) -> None:
         """All `orders` have been heard: what holds in each of them is as certain as it is in them."""

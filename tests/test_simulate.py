@@ -119,3 +119,10 @@ def test_command_refuses_what_it_does_not_know() -> None:
 def test_command_lists_the_bugs() -> None:
     output = CliRunner().invoke(simulate, ["--list-bugs"]).output
     assert all(name in output for name in BUGS)
+
+
+@pytest.mark.parametrize("seed", [*range(4), 20004])  # 20004: two lives of one address, each wrong in some other order
+def test_correct_history_with_ties_accuses_nobody(tmp_path: Path, seed: int) -> None:
+    settings = Settings(profile="2.6.9", seed=seed, lines=3000, ties=0.2, cpus=4)
+    path, _ = log_of(tmp_path, settings)
+    assert mmlist.run(path, mmlist.Options(profile="2.6.9")).decisive("E") == []
