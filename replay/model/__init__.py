@@ -152,6 +152,7 @@ class State(Owners):
         self.forget_owners()
         for call in self.swapoffs.values():
             call.idle_since = None
+            call.torn, call.type, call.told = True, None, None
         self.held_alone.clear()
         self.outside.clear()
         self.borrowed.clear()

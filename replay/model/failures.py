@@ -36,7 +36,7 @@ class Failures(Drains):
         call = self.swapoff_of(event.at)
         walked = call is not None and call.walked_at is not None
         super().on_swapoff_ret(event)
-        path = None if call is None else call.fact.path
+        path = None if call is None or call.torn else call.fact.path
         if call is None or path is None or not path.startswith("/"):
             return
         if event.ret == 0 or event.ret is None:

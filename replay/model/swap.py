@@ -59,7 +59,7 @@ class SwapoffCall:
     __slots__ = (
         "at", "drain", "drained_at", "ended", "fact", "idle_passes", "idle_since", "inuse", "inuse_at",
         "inuse_begin", "inuse_by", "judged", "key", "maybe", "members", "met", "misplaced", "pass_began",
-        "passed_over", "refused", "seen", "stalled", "told", "type", "unuse_at", "unuse_ret", "walked",
+        "passed_over", "refused", "seen", "stalled", "told", "torn", "type", "unuse_at", "unuse_ret", "walked",
         "walked_at",
     )  # fmt: skip
 
@@ -73,6 +73,7 @@ class SwapoffCall:
         self.type = type_
         self.told: At | None = None  # as Area.told
         self.fact = fact
+        self.torn = False  # something was lost since it began: what returns may be another of the same task
         self.drain: At | None = None
         self.inuse: tuple[int, ...] | None = None
         self.inuse_at: At | None = None
