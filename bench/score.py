@@ -5,7 +5,7 @@
 Three things are measured in each cell (profile x view): false alarms on correct histories, seeded bugs that were found,
 and whether the first root violation names the bug. Nothing is random but by seed: the same options print the same page.
 
-    quick   python bench/score.py                          two minutes on two cores
+    quick   python bench/score.py                          three minutes on two cores
     whole   python bench/score.py --small 1000 --seeds 10 --large 5
 """
 
