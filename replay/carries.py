@@ -62,7 +62,8 @@ def carries(
         counts_visible=duplicates and faults and zaps,
         counts_explicit={"swap_duplicate", "swap_free"} <= explicit,
         swapons_visible={"swapon", "swapon_ret"} <= names | text_names,
-        swapoffs_visible={"swapoff", "swapoff_ret"} <= names | text_names,
+        swapoffs_visible="swapoff" in names | text_names,  # one that never returns has no swapoff_ret
+        swapoffs_complete={"swapoff", "swapoff_ret"} <= names | text_names,
         allocs_visible="swap_alloc" in explicit,
         usage_visible=has("__swap_entry_free_ret"),
         walks_visible=has("unuse_pte_range", "unuse_mm"),

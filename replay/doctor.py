@@ -29,7 +29,8 @@ _GAIN: tuple[tuple[str, str, str], ...] = (
     ("births", "mm_init", "C2 C3 D9 M1 M4 M9 M11"),
     ("exit_visible", "exit_mmap", "M5 D10 B3 D2"),
     ("swapons_visible", "swapon and swapon_ret", "M1 D1 D5 D7 S4"),
-    ("swapoffs_visible", "swapoff and swapoff_ret", "M1 M5 M9 D2"),
+    ("swapoffs_visible", "swapoff", "M1 M5 M9 D2"),
+    ("swapoffs_complete", "swapoff_ret", "M5 M9"),
 )
 """(field of Carries, the events that give it, the invariants that are more certain with it)."""
 

@@ -27,6 +27,7 @@ EXPLICIT = Carries(
     allocs_visible=True,
     swapons_visible=True,
     swapoffs_visible=True,
+    swapoffs_complete=True,
     exit_visible=True,
     exit_ret=True,
     births=True,

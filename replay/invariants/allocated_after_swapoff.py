@@ -59,7 +59,7 @@ INVARIANT = Invariant(
     ALL,
     needs(
         "swap_alloc folio_alloc_swap_ret get_swap_page_ret",
-        "swapoff_ret",
+        "swapoff",
         "try_to_unuse shmem_unuse unuse_pte_range unuse_mm mmlist_visit",
     ),
     (AllocatedClosed,),

@@ -18,7 +18,7 @@ Limits
     where a removal alone says that it drained, nothing). Without the lock: judged where the log
     showed that lock taken. From probes alone a drain by a failed swapoff shows as a member whose node points at itself,
     and a poisoning one as a poisoned node of an mm that is not dying. drain_mmlist that finds an area in use drains
-    nothing, wherever it is called.
+    nothing, so it is judged for the lock alone, under which it has to look.
 """
 
 from __future__ import annotations
@@ -114,10 +114,10 @@ def _unlocked(change: DrainMisplaced, state: State) -> Finding:
     assert call is not None
     return Finding(
         change.at,
-        f"mmlist is drained ({change.members} members) without the swap list lock",
+        "drain_mmlist runs without the swap list lock",
         [
             witness(call.at, "swapoff begins here", "swapoff"),
-            witness(change.at, "drained here", "drain_mmlist", _STATE["unlocked"], _SHOULD["unlocked"]),
+            witness(change.at, "drain_mmlist runs here", "drain_mmlist", _STATE["unlocked"], _SHOULD["unlocked"]),
         ],
         type=call.type,
         since=call.at,

@@ -16,7 +16,8 @@ Limits
     Judged where inuse_pages was fetched (inuse0, inuse1, ...). A slot counts as used if an mm certainly holds it,
     or its count is above that of the swap cache. Above that anything is normal: slots reserved for a CPU, the swap
     cache, shmem, hibernation. A fetch may be of any moment up to the next line of its CPU: what is freed until then
-    does not count as used.
+    does not count as used. drain_mmlist looks before its line, and after the walk: only slots in use since before the
+    walk's return count there.
 """
 
 from __future__ import annotations

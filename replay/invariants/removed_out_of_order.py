@@ -65,7 +65,8 @@ def _early(change: Left, state: State) -> Iterator[Finding]:
         elif mm.exit_began is not None and mm.exit_ended is None and change.observed and state.carries.exit_ret:
             yield from _finding(change, state, "before its exit_mmap has returned", _AFTER_EXIT, absence=True)
     elif change.why == "unknown" and mm.linked_at_zero is not None and before_exit and not change.swapoff_running:
-        cap = "proven" if state.carries.swapoffs_visible else "undecided"
+        carries = state.carries
+        cap = "proven" if carries.swapoffs_complete else "likely" if carries.swapoffs_visible else "undecided"
         yield from _finding(change, state, "before its exit_mmap", _AFTER_EXIT, absence=True, cap=cap)
 
 

@@ -17,31 +17,34 @@ Limits
     the area that is let go, by anybody, or by inuse_pages. Legal causes: an exit_mmap that takes its time, shmem's
     writeback, mms that the OOM killer left unstable, slots of hibernation.
 
-    Where the passes and every mm that they meet are events, and joins and removals are, a pass that another one follows
-    has to have met all who were on mmlist before it began and still are: an earlier end has no other pass behind it (5.1).
-    A skipped mm whose mm_users is shown above 0 should not have been skipped.
+    Where every mm that a pass meets is an event, and joins and removals are, a pass that another one follows has to have
+    met all who were on mmlist before it began and still are: an earlier end has no other pass behind it (5.1). Where no
+    event says that a pass begins, it begins with the second visit to an mm. A skipped mm whose mm_users is shown above 0
+    should not have been skipped. Three walks of one mm bring back what it held before the first, where that shows (likely:
+    one that the OOM killer left unstable is not walked, since 6.18).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlist.replay.invariants.base import ALL, Finding, Invariant, listed, name, needs, witness
+from mmlist.replay.invariants.base import ALL, Finding, Invariant, kernel_site, listed, name, needs, witness
 from mmlist.replay.model import State
-from mmlist.replay.model.changes import Holder, NoProgress, PassedOver
+from mmlist.replay.model.changes import Holder, LeftBehind, NoProgress, PassedOver
 
 _SHOWN = 3
 _ROUND = "a pass goes on to init_mm while pages are in use and no signal is pending (mm/swapfile.c: try_to_unuse)"
 _SKIPS = (
     "mmget_not_zero fails only on an mm whose mm_users is 0 (include/linux/sched/mm.h; mm/swapfile.c: try_to_unuse)"
 )
+_WHOLE = "unuse_mm brings back all that the mm has on the area, or the walk fails (mm/swapfile.c: unuse_mm)"
 _SHOULD = "every pass finds the holders on mmlist, and takes their entries (mm/swapfile.c: try_to_unuse, unuse_mm)"
 
 
-def check(change: NoProgress | PassedOver, state: State) -> Iterator[Finding]:
-    """A swapoff that did not get on, or a pass of it that passed somebody over."""
-    if isinstance(change, PassedOver):
-        yield _passed_over(change)
+def check(change: NoProgress | PassedOver | LeftBehind, state: State) -> Iterator[Finding]:
+    """A swapoff that did not get on, or a pass of it that passed somebody over, or left something behind."""
+    if isinstance(change, PassedOver | LeftBehind):
+        yield _passed_over(change) if isinstance(change, PassedOver) else _left_behind(change)
         return
     call = change.call
     unlisted = [one for one in change.left if one.unlisted]
@@ -60,7 +63,7 @@ def check(change: NoProgress | PassedOver, state: State) -> Iterator[Finding]:
         type=call.type,
         since=change.idle,
         explicit=state.carries.unuse_clears and state.carries.clears_explicit,
-        follows=[(code, one.mm) for one in (unlisted or change.left) for code in ("D4", "M1", "M8")],
+        follows=[(code, one.mm) for one in (unlisted or change.left) for code in ("D4", "M1", "M8", "D6")],
         episode=call.at.seq,
     )
 
@@ -94,6 +97,26 @@ def _passed_over(change: PassedOver) -> Finding:
         explicit=True,
         follows=[("M2", None), ("M9", None), ("M8", None), ("D3", None)],
         episode=call.at.seq,
+    )
+
+
+def _left_behind(change: LeftBehind) -> Finding:
+    mm, held = change.mm, f"{name(change.mm)} holds entry {change.entry:#x}"
+    return Finding(
+        change.at,
+        f"swapoff walks {name(mm)} again and again and leaves swap entry {change.entry:#x} behind",
+        [
+            witness(change.hold.at, "entry assigned here", kernel_site(change.hold.why)),
+            witness(change.visited, "walked here", "try_to_unuse", held),
+            witness(change.at, "left behind again here", "try_to_unuse", held, _WHOLE),
+        ],
+        mm,
+        change.entry,
+        type=change.call.type,
+        since=change.hold.at,
+        explicit=True,
+        cap="likely",
+        episode=change.call.at.seq,
     )
 
 
@@ -141,6 +164,6 @@ INVARIANT = Invariant(
         "shmem_unuse mmlist_visit unuse_pte_range unuse_mm try_to_unuse",
         "swap_assign swap_clear swap_free swap_free_nr __swap_entry_free_ret swap_put_entries_direct folio_put_swap",
     ),
-    (NoProgress, PassedOver),
+    (NoProgress, PassedOver, LeftBehind),
     check,
 )

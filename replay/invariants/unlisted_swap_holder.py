@@ -70,7 +70,7 @@ def check(change: Unlisted, state: State) -> Iterator[Finding]:
         explicit=not change.inferred and hold.observed and state.carries.joins_explicit,
         order=[(hold.at, change.at)],
         follows=[(code, mm) for code in ("M8", "M5", "M11", "M2", "M3", "M9", "D4", "D2")]
-        + ([("D1", None), ("D2", None)] if drained else []),
+        + ([("D1", None), ("D2", None), ("S4", None)] if drained else []),
         rests_on_releases=not hold.observed,
         episode=(mm.left or mm.born or hold.at).seq,
     )

@@ -1,7 +1,8 @@
 """Ptes against counts: a task that changes a pte of an entry changes its count, before it leaves the page tables.
 
 The order within the step differs by kernel and by path (mm/memory.c: do_swap_page, zap_pte_range; mm/swapfile.c: unuse_pte), and
-a batch clears many ptes before it frees them. So a task is judged when a line shows that it is out of the page tables.
+a batch clears many ptes before it frees them, or frees many before it clears them. So a task is judged when a line shows
+that it is out of the page tables, or, for what it freed, in the next step.
 """
 
 from __future__ import annotations
@@ -63,6 +64,8 @@ class Balance(Slots):
     def on_swap_clear(self, event: e.SwapClear) -> None:
         """A pte lets go: the count goes down with it."""
         if self.balanced and event.observed:
+            if event.entry not in self.halves.get(self.key(event.at), ()):
+                self._frees_done(event.at)
             held = self.mms.get(event.mm) if event.mm else None
             known = held is not None and event.entry in (held.holdings or ())
             self._step(event.at, event.entry, cleared=True, sure=known, mm=event.mm)
@@ -73,9 +76,29 @@ class Balance(Slots):
         if self.balanced:
             pending = self.pending_duplicates.get(self.key(event.at), {})
             for value in range(event.entry, event.entry + event.nr):
-                sure = value not in pending and not self.profile.cache_in_count
-                self._step(event.at, value, cleared=False, sure=sure, mm=None)
+                self._step(event.at, value, cleared=False, sure=value not in pending, mm=None)
         super().on_swap_free(event)
+
+    def on_swap_duplicate(self, event: e.SwapDuplicate) -> None:
+        """Another step begins."""
+        if self.halves:
+            self._frees_done(event.at)
+        super().on_swap_duplicate(event)
+
+    def on_swap_alloc(self, event: e.SwapAlloc) -> None:
+        """Another step begins."""
+        if self.halves:
+            self._frees_done(event.at)
+        super().on_swap_alloc(event)
+
+    def _frees_done(self, at: At) -> None:
+        """The task of `at` begins another step: where a free comes before its pte's clear, no other step is between the two."""
+        key = self.key(at)
+        mine, since = self.halves.get(key), self.began.get(key)
+        if not mine or since is None:
+            return
+        for value in [value for value, half in mine.items() if half.freed is not None]:
+            self._judge(at, value, mine.pop(value), since)
 
     def _step(self, at: At, value: int, *, cleared: bool, sure: bool, mm: int | None) -> None:
         mine = self.halves.setdefault(self.key(at), {})
@@ -103,9 +126,12 @@ class Balance(Slots):
         if since is None:
             return  # the first half of what it did may be from before the log, or lost
         for value, half in (mine or {}).items():
-            area = self.areas.get(self.type_of(value))
-            if half.sure and area is not None and area.used is True:
-                self._remains(event.at, value, half, since)
+            self._judge(event.at, value, half, since)
+
+    def _judge(self, at: At, value: int, half: Half, since: At) -> None:
+        area = self.areas.get(self.type_of(value))
+        if half.sure and area is not None and area.used is True:
+            self._remains(at, value, half, since)
 
     def _others(self, value: int) -> bool:
         """Whether another task is in the middle of a step on the entry."""

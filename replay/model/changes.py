@@ -272,6 +272,16 @@ class PassedOver(Change):
     users: int | None = None
 
 
+class LeftBehind(Change):
+    """swapoff has walked `mm` several times, first `visited` then, and `entry`, which it held before, was never brought back."""
+
+    call: SwapoffCall
+    mm: Mm
+    visited: At
+    entry: int
+    hold: Hold
+
+
 class HalfForkWalked(Change):
     """swapoff walks `mm`, whose dup_mmap `failed` and whose exit_mmap is to come.
 

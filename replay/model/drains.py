@@ -72,6 +72,8 @@ class Drains(Swapoffs):
         if event.busy_type is None or event.busy_type < 0:
             self._drains(event.at)
             self.drain_began = event.at
+        else:
+            self._under_lock(self.swapoff_of(event.at), event.at)
         super().on_mmlist_drain(event)
 
     def on_mmlist_del(self, event: e.MmlistDel) -> None:
@@ -90,7 +92,11 @@ class Drains(Swapoffs):
             call.drained_at, call.members = at, len(self.members)
         if call.unuse_ret not in (None, 0):
             self._misplaced(call, "failed", at, call.unuse_at)
-        if self.swap_list_lock_held(key) is False:
+        self._under_lock(call, at)
+
+    def _under_lock(self, call: SwapoffCall | None, at: At) -> None:
+        """drain_mmlist looks at inuse_pages under the swap list lock, whatever it finds there."""
+        if call is not None and self.swap_list_lock_held(call.key) is False:
             self._misplaced(call, "unlocked", at, call.at)
 
     def _drains_outside(self, key: int, at: At, decided: bool) -> None:

@@ -130,7 +130,7 @@ class Looks(Lives):
         over = self.swapoff_over
         if self.loss_seq:
             return True  # the beginning of one may be in what was lost
-        return bool(self.swapoffs) or not self.carries.swapoffs_visible or (over is not None and over.seq >= at.seq)
+        return bool(self.swapoffs) or not self.carries.swapoffs_complete or (over is not None and over.seq >= at.seq)
 
     def _changing(self, mm: Mm, at: At) -> bool:
         """Whether a join or a removal of `mm` may have been under way when `at` looked."""

@@ -44,10 +44,10 @@ class Numbers(Core):
         """`at` shows mmlist_nr as it is after the join or removal of `mm`, which the model has stepped on."""
         if shown is None or self.profile.swap_only:
             return
-        if not (self.carries.joins_explicit and self.carries.leaves_explicit) and len(self.cpus) > 1:
-            return  # exec_mmap and mmput print it when others have joined and left, whose own lines are still to come
         if shown < 1 and self.linked(mm):
             self.emit(NrShown(at, mm, shown, 1, None))
+        if not (self.carries.joins_explicit and self.carries.leaves_explicit) and len(self.cpus) > 1:
+            return  # exec_mmap and mmput print it when others have joined and left, whose own lines are still to come
         own = self._its_own(mm, at)
         if own is None or any(self.tied(change, at) for change in self.nr_changes.values()):
             self.nr = None

@@ -2,26 +2,32 @@
 
 A pass goes once round the list. It ends early only when inuse_pages is 0 or a signal is pending, and then no other pass
 comes after it: what a pass that another one follows did not meet, though it was on mmlist all the time, was passed over.
+Of an mm that it walks it brings back what was there when it came, this time or the next.
 """
 
 from __future__ import annotations
 
 from mmlist.replay import events as e
-from mmlist.replay.model.changes import PassedOver
+from mmlist.replay.model.changes import LeftBehind, PassedOver
 from mmlist.replay.model.mm import Mm
 from mmlist.replay.model.progress import Progress
 from mmlist.replay.model.swap import SwapoffCall
 from mmlist.replay.record import At
 
+LEFT_BEHIND = 3
+"""Walks that leave the same entry of an mm behind. One may: its page has just left the swap cache (mm/swapfile.c: unuse_pte)."""
+
 
 class Passes(Progress):
-    """The steps of a walk, pass by pass. Only where passes, the mms that they meet, joins and removals are events."""
+    """The steps of a walk, pass by pass. Only where the mms that they meet, joins and removals are events."""
 
     def on_swapoff_pass(self, event: e.SwapoffPass) -> None:
         """A pass begins; if it is not the first, the one before it has ended."""
         super().on_swapoff_pass(event)
         call = self.swapoff_of(event.at)
         if call is not None:
+            self._walked_whole(call, event.at)
+            call.visited = None
             self._pass_ends(call, event.at)
             self._pass_begins(call, event.at)
 
@@ -30,11 +36,47 @@ class Passes(Progress):
         call = self.swapoff_of(event.at)
         mm = self.mm_at(event.mm, event.at)
         if call is not None:
+            self._walked_whole(call, event.at)
+            if not call.fact.passes and (mm in call.seen or call.pass_began is None):
+                self._pass_ends(call, event.at)  # who is met again is met in another pass
+                self._pass_begins(call, event.at)
             call.seen[mm] = None
+            call.visited = (mm, event.at) if event.got else None
             if not event.got and (event.users or 0) > 0 and self.profile.name == "modern" and not call.passed_over:
                 call.passed_over = True
                 self.emit(PassedOver(event.at, call, mm, event.at, 1, self._has_entry(mm, call.type), event.users))
         super().on_mmlist_visit(event)
+
+    def on_unuse_mm(self, event: e.UnuseMm) -> None:
+        """It walks an mm, and so has met it."""
+        super().on_unuse_mm(event)
+        call = self.swapoff_of(event.at)
+        if call is not None:
+            call.seen[self.mm_at(event.mm, event.at)] = None
+
+    def _walked_whole(self, call: SwapoffCall, at: At) -> None:
+        """The walk goes on to the next mm: unuse_mm has brought back all that the one before had on the area."""
+        if call.visited is None or call.passed_over or not self._unuse_shown:
+            return
+        mm, visited = call.visited
+        if mm.fork_failed is not None or mm.dying or visited.seq <= self.loss_seq:
+            return
+        for value, hold in (mm.holdings or {}).items():
+            before = hold.at.seq < visited.seq and not self.tied(hold.at, visited)
+            if value >> self.shift == call.type and before and self.certain(mm, hold) and not self.tied(visited, at):
+                times, first = call.left_behind.get((mm, value), (0, visited))
+                call.left_behind[mm, value] = (times + 1, first)
+                if times + 1 == LEFT_BEHIND:
+                    call.passed_over = True
+                    self.emit(LeftBehind(at, call, mm, first, value, hold))
+                    return
+
+    @property
+    def _unuse_shown(self) -> bool:
+        """Whether all that unuse_mm brings back is an event, and it walks an mm once for all of its entries (5.1)."""
+        carries = self.carries
+        shown = carries.unuse_clears and carries.clears_explicit and carries.assigns_explicit
+        return shown and self.profile.name == "modern"
 
     def _pass_begins(self, call: SwapoffCall, at: At) -> None:
         call.pass_began = at

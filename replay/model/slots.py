@@ -37,10 +37,11 @@ class Closing(msgspec.Struct):
 
 
 class Low(msgspec.Struct):
-    """inuse_pages fetched below the slots `used` then; `next_seen`: the CPU has gone on, so the fetch is over."""
+    """inuse_pages fetched below the slots `used` since `before` it; `next_seen`: the CPU has gone on, so the fetch is over."""
 
     change: InuseBelow
     used: list[int]
+    before: At
     next_seen: bool = False
 
 
@@ -203,8 +204,12 @@ class Slots(Locks):
     def on_fetched_inuse(self, event: e.FetchedInuse) -> None:
         """inuse_pages: of an area in use never negative, and at least the slots that are known to be used."""
         super().on_fetched_inuse(event)
-        if event.name == "mmlist_drain":
-            return  # what the drain looked at, one area after the other, before the line
+        before = event.at
+        if event.name == "mmlist_drain":  # what the drain looked at, one area after the other, before the line
+            call = self.swapoff_of(event.at)
+            if call is None:
+                return
+            before = call.unuse_at or call.at
         for type_, pages in enumerate(event.inuse):
             area = self.areas.get(type_)
             if area is None or area.used is not True:
@@ -218,9 +223,11 @@ class Slots(Locks):
             if self.looked > _WORK * event.at.seq + _WORK * 64:
                 self.looked -= len(self.entries)
                 continue
-            used = [value for value in self.entries if self.type_of(value) == type_ and self._used(value, event.at)]
+            used = [
+                value for value in self.entries if self.type_of(value) == type_ and self._used(value, event.at, before)
+            ]
             if len(used) > pages:
-                self.lows.append(Low(InuseBelow(event.at, type_, pages, len(used), None, event.name), used))
+                self.lows.append(Low(InuseBelow(event.at, type_, pages, len(used), None, event.name), used, before))
 
     def _walked_unseen(self, type_: int, at: At) -> bool:
         """Whether a swapoff on another CPU may be letting go of entries of the area, without a line that names them."""
@@ -228,14 +235,20 @@ class Slots(Locks):
             return False
         return any(call.type in (type_, None) for key, call in self.swapoffs.items() if key != self.key(at))
 
-    def _used(self, value: int, at: At) -> bool:
-        """Whether the slot is certainly in use, and was before `at`."""
+    def _used(self, value: int, at: At, before: At) -> bool:
+        """Whether the slot is certainly in use at `at`, and was before `before` already."""
         entry = self.entries.get(value)
         if entry is None or self.tied(entry.last, at) or self.tied(entry.allocated, at):
             return False
+        if before is not at and not self._since_before(entry.allocated, before):
+            found = self._holder(value, entry, at)
+            return found is not None and self._since_before(found[1].at, before)
         if self.surely_counted(entry) > self.profile.slot_count:
             return True
         return self._holder(value, entry, at) is not None
+
+    def _since_before(self, one: At | None, before: At) -> bool:
+        return one is not None and one.seq < before.seq and not self.tied(one, before)
 
     def _settle_lows(self, at: At | None) -> None:
         waiting = []
@@ -248,18 +261,18 @@ class Slots(Locks):
             if not low.next_seen or not self._past(change.at, at):
                 waiting.append(low)
                 continue
-            used = [value for value in low.used if self._still_used(value, change.at)]
+            used = [value for value in low.used if self._still_used(value, change.at, low.before)]
             if len(used) > change.pages:
                 change.known, change.example = len(used), self._example(used, change.at)
                 change.reused = any(self.entries[value].reused for value in used)
                 self.emit(change)
         self.lows = waiting
 
-    def _still_used(self, value: int, at: At) -> bool:
+    def _still_used(self, value: int, at: At, before: At) -> bool:
         entry = self.entries.get(value)
         if entry is None or entry.freed_seq > at.seq or (entry.allocated is not None and entry.allocated.seq > at.seq):
             return False
-        return self._used(value, at)
+        return self._used(value, at, before)
 
     def _example(self, used: list[int], at: At) -> tuple[int, Mm | None, At | None]:
         """One of the slots in use: whose, and the line that shows it."""

@@ -58,9 +58,9 @@ class SwapoffCall:
 
     __slots__ = (
         "at", "drain", "drained_at", "ended", "fact", "idle_passes", "idle_since", "inuse", "inuse_at",
-        "inuse_begin", "inuse_by", "judged", "key", "maybe", "members", "met", "misplaced", "pass_began",
-        "passed_over", "refused", "seen", "stalled", "told", "torn", "type", "unuse_at", "unuse_ret", "walked",
-        "walked_at",
+        "inuse_begin", "inuse_by", "judged", "key", "left_behind", "maybe", "members", "met", "misplaced", "pass_began",
+        "passed_over", "refused", "seen", "stalled", "told", "torn", "type", "unuse_at", "unuse_ret", "visited",
+        "walked", "walked_at",
     )  # fmt: skip
 
     def __init__(self, at: At, key: int, type_: int | None, fact: Swapoff) -> None:
@@ -70,6 +70,8 @@ class SwapoffCall:
         self.pass_began: At | None = None
         self.passed_over = False  # it was told that a pass left somebody out
         self.seen: dict[Mm, None] = {}  # whom the pass has met
+        self.visited: tuple[Mm, At] | None = None  # whom it walks, since then
+        self.left_behind: dict[tuple[Mm, int], tuple[int, At]] = {}  # by mm and entry: in how many walks, since when
         self.type = type_
         self.told: At | None = None  # as Area.told
         self.fact = fact

@@ -25,6 +25,9 @@ _HEADER = (
     "#           TASK-PID     CPU#  |||||  TIMESTAMP  FUNCTION",
     "#              | |         |   |||||     |         |",
 )
+_CAPTURE = '# mmlist-capture: {"release": "6.1.158"}'
+"""What the kit says of the kernel that is simulated: explicit events do not tell kernels of one profile apart."""
+
 _FIRST = 1_000_000_000  # where the times of latency-format begin
 _LOST_AT_ONCE = 12
 _NOISE = (
@@ -96,6 +99,8 @@ def header(settings: Settings) -> Iterator[str]:
         yield "#"
     elif settings.dialect == "tracefs":
         yield from _HEADER
+        if settings.view == "explicit" and settings.profile == "modern":
+            yield _CAPTURE
 
 
 class Printer:

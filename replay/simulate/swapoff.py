@@ -120,7 +120,7 @@ def drain_mmlist(k: Kernel, t: Task, *, looks: bool = True) -> Steps:
             yield None
         if any(area.inuse for area in k.areas):
             k.wrong("drain-races-alloc", t)
-    unlocked = k.wrong("drain-unlocked", t)
+    unlocked = k.init_mm.next is not k.init_mm and k.wrong("drain-unlocked", t)
     if not unlocked:
         yield from k.lock(t, k.mmlist_lock)
     node, guard = k.init_mm.next, 0
@@ -177,8 +177,6 @@ def _walk(k: Kernel, t: Task, area: Area, killed: bool) -> Generator[bool | None
             k.visit(t, mm, 0)
             node = mm.next
             continue
-        if k.wrong("walk-stops-early", t):
-            break
         if k.wrong("walk-skips-a-member", t):
             k.visit(t, mm, 0)
             node = mm.next
@@ -199,6 +197,8 @@ def _walk(k: Kernel, t: Task, area: Area, killed: bool) -> Generator[bool | None
             yield from k.lock(t, k.mmlist_lock)
         prev = mm
         node = mm.next
+        if node is not k.init_mm and k.wrong("walk-stops-early", t):
+            break
         if node is mm:  # drained meanwhile: by nobody here, but a bug may have
             break
     k.unlock(t, k.mmlist_lock)

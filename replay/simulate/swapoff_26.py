@@ -70,8 +70,6 @@ def _unuse_entry(k: Kernel, t: Task, area: Area, entry: int, start: Mm) -> Gener
             k.say(t, "mmget", f"mm={mm.addr:#x} users=0")
             k.visit(t, mm, 0)
             continue
-        if k.wrong("walk-stops-early", t):
-            break
         if not k.wrong("walk-does-not-get", t):
             mm.users += 1
         k.visit(t, mm, 1)
@@ -81,6 +79,8 @@ def _unuse_entry(k: Kernel, t: Task, area: Area, entry: int, start: Mm) -> Gener
         yield from _unuse_process(k, t, mm, entry)
         yield from k.lock(t, k.mmlist_lock)
         prev, node = mm, mm.next
+        if slot.count > 0 and node is not start and k.wrong("walk-stops-early", t):
+            break
     k.unlock(t, k.mmlist_lock)
     yield from mmput(k, t, prev)
     yield from mmput(k, t, start)
