@@ -132,8 +132,8 @@ def test_a_loss_raises_no_certainty(number, tmp_path):
         path.write_bytes(b"\n".join(some) + b"\n")
         best: dict[tuple[str, int | None, int | None], int] = {}
         for v in mmlist.run(path, mmlist.Options(profile=profile)).violations:
-            of_slot = v.code[0] == "S" and v.entry is not None  # whoever it is that holds it
-            key = (v.code, v.entry if of_slot else v.mm, v.type if v.mm is None else None)
+            of_slot = v.code[0] == "S"  # of several holders, and of several slots of one holder, any may be named
+            key = (v.code, None if of_slot else v.mm, v.type if v.mm is None and not of_slot else None)
             best[key] = max(best.get(key, 0), _RANK[v.certainty])
         told.append(best)
     without, with_loss = told

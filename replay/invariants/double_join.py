@@ -59,7 +59,7 @@ def check(change: Joined | Broken, state: State) -> Iterator[Finding]:
         since=since,
         explicit=state.carries.joins_explicit and state.carries.leaves_explicit,
         order=[(since, change.at)] if since is not None else [],
-        cap="proven" if state.carries.leaves_explicit else "undecided",
+        cap="proven" if state.carries.leaves_explicit and not change.doubtful else "undecided",
     )
 
 

@@ -87,7 +87,8 @@ class Freed(Change):
 class Joined(Change):
     """A join. `before` is what `listed` was, `since` when; `parent` the mm it was linked after (None: init_mm, or unknown).
 
-    `parent_listed` is what the parent's `listed` was.
+    `parent_listed` is what the parent's `listed` was. `doubtful`: the join before was after an mm of which nobody knew
+    whether it was on mmlist.
     """
 
     mm: Mm
@@ -98,6 +99,7 @@ class Joined(Change):
     parent_listed: str
     observed: bool
     removed: bool  # its last mmput had taken it off
+    doubtful: bool = False
 
 
 class NrShown(Change):

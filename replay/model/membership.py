@@ -141,6 +141,7 @@ class Memberships(Holdings):
         pending = self.has_pending_duplicate(at)
         removed = before in (OFF, REMOVED) and mm.left_why != "drain" and (before == REMOVED or mm.left_why == "mmput")
         after = self.list.head if parent is None else parent.node
+        doubtful, mm.doubtful = mm.doubtful, parent is not None and not self.list_known(parent)
         if parent is not None and not self.list_known(parent) and parent.listed != MEMBER:
             parent.listed = UNKNOWN
             parent.node.unknown(at.ts)
@@ -165,7 +166,7 @@ class Memberships(Holdings):
         mm.join_cause = cause
         mm.confirmed = observed
         mm.listed_seq = at.seq
-        self.emit(Joined(at, mm, site, before, since, parent, parent_listed, observed, removed))
+        self.emit(Joined(at, mm, site, before, since, parent, parent_listed, observed, removed, doubtful))
         if apart:
             mm.listed = APART
             self.members.pop(mm.address, None)

@@ -66,6 +66,7 @@ class Mm:
         "confirmed",
         "count",
         "count_seen",
+        "doubtful",
         "drain_began",
         "drained",
         "duplicated",
@@ -117,6 +118,7 @@ class Mm:
         self.membership: Membership | None = None
         self.joined: At | None = None
         self.join_cause: At | None = None  # the line that made its join due
+        self.doubtful = False  # it was linked after an mm of which nobody knew whether it was on mmlist
         self.placed: Placed | None = None
         self.joining: dict[int, JoinDue] | None = None
         self.left: At | None = None
