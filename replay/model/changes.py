@@ -87,8 +87,8 @@ class Freed(Change):
 class Joined(Change):
     """A join. `before` is what `listed` was, `since` when; `parent` the mm it was linked after (None: init_mm, or unknown).
 
-    `parent_listed` is what the parent's `listed` was. `doubtful`: the join before was after an mm of which nobody knew
-    whether it was on mmlist.
+    `parent_listed` is what the parent's `listed` was. `doubtful`: it may have been self-linked, though it had been
+    linked before (mm.py).
     """
 
     mm: Mm

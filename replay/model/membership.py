@@ -141,7 +141,7 @@ class Memberships(Holdings):
         pending = self.has_pending_duplicate(at)
         removed = before in (OFF, REMOVED) and mm.left_why != "drain" and (before == REMOVED or mm.left_why == "mmput")
         after = self.list.head if parent is None else parent.node
-        doubtful, mm.doubtful = mm.doubtful, parent is not None and not self.list_known(parent)
+        doubtful, mm.beside = mm.doubtful, parent if parent is not None and not self.list_known(parent) else None
         if parent is not None and not self.list_known(parent) and parent.listed != MEMBER:
             parent.listed = UNKNOWN
             parent.node.unknown(at.ts)

@@ -62,11 +62,11 @@ class Mm:
 
     __slots__ = (
         "address",
+        "beside",
         "born",
         "confirmed",
         "count",
         "count_seen",
-        "doubtful",
         "drain_began",
         "drained",
         "duplicated",
@@ -118,7 +118,7 @@ class Mm:
         self.membership: Membership | None = None
         self.joined: At | None = None
         self.join_cause: At | None = None  # the line that made its join due
-        self.doubtful = False  # it was linked after an mm of which nobody knew whether it was on mmlist
+        self.beside: Mm | None = None  # it was linked after this one, of which nobody knew whether it was on mmlist
         self.placed: Placed | None = None
         self.joining: dict[int, JoinDue] | None = None
         self.left: At | None = None
@@ -144,6 +144,14 @@ class Mm:
         self.last_fetch: At | None = None  # the last line that fetched mm_users
         self.half: At | None = None  # the first line that saw its node half linked
         self.linked_seen: At | None = None  # the last line that fetched its node, and found it linked
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether it may be self-linked: it was linked after an mm that may have been on no list, and that has gone since."""
+        beside, joined = self.beside, self.joined
+        if beside is None or joined is None:
+            return False
+        return beside.dying or (beside.left is not None and beside.left.seq > joined.seq)
 
     @property
     def dying(self) -> bool:
