@@ -67,6 +67,7 @@ def carries(
         allocs_visible="swap_alloc" in explicit,
         usage_visible=has("__swap_entry_free_ret"),
         walks_visible=has("unuse_pte_range", "unuse_mm"),
+        puts_visible=has("mmput"),
         exit_visible=has("exit_mmap"),
         exit_ret="exit_mmap_ret" in names,
         births=has("mm_init", "mm_init_ret"),

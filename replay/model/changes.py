@@ -263,7 +263,8 @@ class NoProgress(Change):
 class PassedOver(Change):
     """A pass of swapoff, from `began` on, did not meet `mm` nor others (`missed` in all) that were on mmlist all the time.
 
-    `holds`: `mm` certainly holds an entry of the area. `users`: it was met and skipped, with that many.
+    `holds`: `mm` certainly holds an entry of the area. `users`: it was met and skipped, with that many. `alive`: the line
+    that shows it linked, with users, after the pass.
     """
 
     call: SwapoffCall
@@ -272,6 +273,7 @@ class PassedOver(Change):
     missed: int
     holds: bool
     users: int | None = None
+    alive: At | None = None
 
 
 class LeftBehind(Change):

@@ -38,6 +38,7 @@ class Carries(msgspec.Struct, frozen=True):
     swapoffs_visible: bool = False  # where swapoff begins
     swapoffs_complete: bool = False  # where it ends, too: also of one that began before the log
     walks_visible: bool = False  # swapoff's walk over page tables, apart from its taking hold of an mm
+    puts_visible: bool = False  # mmput
     exit_visible: bool = False  # exit_mmap
     exit_ret: bool = False  # exit_mmap's return
     births: bool = False  # mm_init

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from mmlist.replay import events as e
 from mmlist.replay.model.changes import LeftBehind, PassedOver
-from mmlist.replay.model.mm import Mm
+from mmlist.replay.model.mm import MEMBER, Mm
 from mmlist.replay.model.progress import Progress
 from mmlist.replay.model.swap import SwapoffCall
 from mmlist.replay.record import At
@@ -19,7 +19,10 @@ LEFT_BEHIND = 3
 
 
 class Passes(Progress):
-    """The steps of a walk, pass by pass. Only where the mms that they meet, joins and removals are events."""
+    """The steps of a walk, pass by pass.
+
+    The mms that it meets are events, or those that it puts; joins and removals are events, or what a fetch shows later.
+    """
 
     def on_swapoff_pass(self, event: e.SwapoffPass) -> None:
         """A pass begins; if it is not the first, the one before it has ended."""
@@ -54,6 +57,30 @@ class Passes(Progress):
         if call is not None:
             call.seen[self.mm_at(event.mm, event.at)] = None
 
+    def on_mmput(self, event: e.Mmput) -> None:
+        """It lets go of whom it met before."""
+        if self.swapoffs:
+            call, mm = self.swapoff_of(event.at), self.mms.get(event.mm)
+            if call is not None and mm is not None:
+                call.seen[mm] = None
+        super().on_mmput(event)
+
+    def on_fetched(self, event: e.Fetched) -> None:
+        """An mm that a pass seemed not to meet is linked still, and has users: it had them all the time."""
+        super().on_fetched(event)
+        for call in self.swapoffs.values() if self.swapoffs else ():
+            if call.missed and not call.passed_over:
+                self._met_none(call, event)
+
+    def _met_none(self, call: SwapoffCall, event: e.Fetched) -> None:
+        mm = self.mms.get(event.mm)
+        ended = call.missed.pop(mm, None) if mm is not None else None
+        if mm is None or ended is None or not event.users or mm.dying or mm.listed != MEMBER:
+            return
+        if mm.linked_seen is event.at and self._there(mm, ended[0]):
+            call.passed_over = True
+            self.emit(PassedOver(ended[1], call, mm, ended[0], 1, self._has_entry(mm, call.type), None, event.at))
+
     def _walked_whole(self, call: SwapoffCall, at: At) -> None:
         """The walk goes on to the next mm: unuse_mm has brought back all that the one before had on the area."""
         if call.visited is None or call.passed_over or not self._unuse_shown:
@@ -84,12 +111,16 @@ class Passes(Progress):
 
     def _pass_ends(self, call: SwapoffCall, at: At) -> None:
         began = call.pass_began
-        if began is None or not call.seen or call.passed_over or began.seq <= self.loss_seq or self.broken is not None:
+        if began is None or call.passed_over or began.seq <= self.loss_seq or self.broken is not None:
             return
-        if self.profile.name != "modern" or not (self.carries.joins_explicit and self.carries.leaves_explicit):
+        if not (call.seen or self.carries.puts_visible):
+            return
+        if self.profile.name != "modern":
             return
         missed = [mm for mm in self.members.values() if mm not in call.seen and self._there(mm, began)]
-        if missed:
+        if not (self.carries.joins_explicit and self.carries.leaves_explicit):
+            call.missed = {mm: (began, at) for mm in missed if mm.confirmed}
+        elif missed:
             call.passed_over = True
             first = next((mm for mm in missed if self._has_entry(mm, call.type)), missed[0])
             self.emit(PassedOver(at, call, first, began, len(missed), self._has_entry(first, call.type)))

@@ -57,8 +57,8 @@ class SwapoffCall:
     """A swapoff that has begun. `walked` holds the mms it took hold of or walked, `inuse` the last fetch with its line."""
 
     __slots__ = (
-        "at", "drain", "drained_at", "ended", "fact", "idle_passes", "idle_since", "inuse", "inuse_at",
-        "inuse_begin", "inuse_by", "judged", "key", "left_behind", "maybe", "members", "met", "misplaced", "pass_began",
+        "at", "drain", "drained_at", "ended", "fact", "idle_passes", "idle_since", "inuse", "inuse_at", "inuse_begin",
+        "inuse_by", "judged", "key", "left_behind", "maybe", "members", "met", "misplaced", "missed", "pass_began",
         "passed_over", "refused", "seen", "stalled", "told", "torn", "type", "unuse_at", "unuse_ret", "visited",
         "walked", "walked_at",
     )  # fmt: skip
@@ -70,6 +70,7 @@ class SwapoffCall:
         self.pass_began: At | None = None
         self.passed_over = False  # it was told that a pass left somebody out
         self.seen: dict[Mm, None] = {}  # whom the pass has met
+        self.missed: dict[Mm, tuple[At, At]] = {}  # whom a pass put not once, with its begin and end
         self.visited: tuple[Mm, At] | None = None  # whom it walks, since then
         self.left_behind: dict[tuple[Mm, int], tuple[int, At]] = {}  # by mm and entry: in how many walks, since when
         self.type = type_
