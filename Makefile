@@ -9,9 +9,11 @@ READY := $(VENV)/.ready
 CODE := src replay grammars db tests bench docs
 # Of fuzzing.
 SECONDS := 600
+# Of benchmarks.
+PEERS := .bench/venv
 DEMO := fixtures/captures/mono-b1.trace.gz
 
-.PHONY: help demo test exhaustive check bench fuzz linear format docs clean
+.PHONY: help demo test exhaustive check bench peers fuzz linear format docs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -43,8 +45,14 @@ check: $(READY) ## format, lint, types, layers, packaging
 	$(BIN)/mypy bench docs
 	$(BIN)/python -m pytest -q tests/test_layers.py tests/test_packaging.py
 
-bench: $(READY) ## lines a second, peak memory, ratios (FILE=log for one of yours)
-	$(BIN)/python bench/replay.py $(FILE)
+bench: $(READY) ## how fast, beside other programs (FILE=log for one of yours; ARGS="--lines 10000000")
+	PYTHONPATH=bench $(BIN)/python -m speed $(ARGS) $(FILE)
+
+peers: $(READY) ## the libraries that `make bench` compares with, in an environment of their own (1.3 GB)
+	@test -x $(PEERS)/bin/python || $(BIN)/python -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt setuptools
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	  --no-build-isolation --editable '.[bench]'
 
 fuzz: $(READY) ## seek inputs that break the parser or the replay (SECONDS=600)
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || \
@@ -67,4 +75,4 @@ docs: $(READY) ## write the generated pages anew
 	$(BIN)/python docs/generate.py
 
 clean: ## remove what was made here, but not the environment
-	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz .bench/logs

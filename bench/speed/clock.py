@@ -13,7 +13,7 @@ import tempfile
 import time
 
 
-def main(command):  # type: ignore[no-untyped-def] # nothing is imported that need not be
+def main(command: list[str]) -> dict[str, float | str]:
     """Run `command`; the line that measure.py reads."""
     with tempfile.TemporaryFile() as errors, open(os.devnull, "wb") as nothing:  # noqa: PTH123
         actions = [(os.POSIX_SPAWN_DUP2, nothing.fileno(), 1), (os.POSIX_SPAWN_DUP2, errors.fileno(), 2)]

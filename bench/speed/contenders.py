@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-from speed.logs import ROOT, name_field, names_in
 
 from mmlist.replay.bind import NAMES
+from speed.logs import ROOT, name_field, names_in
 
 MMLIST = "mmlist"
 PEERS = Path(__file__).parent / "peers"
@@ -43,7 +43,7 @@ def mmlist(log: Path, *options: str, name: str = MMLIST) -> Contender:
 
 def floor(log: Path) -> list[Contender]:
     """What a log costs that is only read."""
-    awk = "{c[$%d]++} END {for (n in c) print c[n], n}" % name_field(log)
+    awk = f"{{c[${name_field(log)}]++}} END {{for (n in c) print c[n], n}}"
     names = "[ :](" + "|".join(sorted(NAMES)) + "): "
     found = [
         _tool("mawk", "counts the lines of each event name", ["mawk", awk, str(log)]),

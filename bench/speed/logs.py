@@ -12,10 +12,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from mmlist.replay.log import Log
 from speed.cases import MIXES, Case
 from speed.noise import mixed
-
-from mmlist.replay.log import Log
 
 ROOT = Path(__file__).parent.parent.parent
 KEPT = ROOT / ".bench" / "logs"
@@ -72,7 +71,11 @@ def _simulated(view: str, form: str, lines: int, pace: int) -> Iterator[bytes]:
 def _made_by() -> str:
     """Short, and another one as soon as what builds logs has changed."""
     made = hashlib.sha256(f"{SEED} {PACE} {MIXES}".encode())
-    for path in (*sorted((ROOT / "replay" / "simulate").glob("*.py")), Path(__file__), Path(__file__).with_name("noise.py")):
+    for path in (
+        *sorted((ROOT / "replay" / "simulate").glob("*.py")),
+        Path(__file__),
+        Path(__file__).with_name("noise.py"),
+    ):
         made.update(path.read_bytes())
     return made.hexdigest()[:8]
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import median
 
 import msgspec
+
 from speed.cases import FLOOR, Case
 
 

@@ -1,6 +1,6 @@
 """What one writes in ten minutes: a regular expression, line by line.
 
-    python adhoc.py LOG
+python adhoc.py LOG
 """
 
 import re
