@@ -21,7 +21,6 @@ PEERS_PYTHON = ROOT / ".bench" / "venv" / "bin" / "python"
 
 _IMPORTS = {"polars": "polars", "DuckDB": "duckdb", "trappy": "trappy", "LISA": "lisa"}
 _FIELDS = "takes time, name and mm of each line; counts per name and mm"
-_SQL = "SELECT name, count(*) FROM ftrace_event GROUP BY name;\n"
 
 
 class Contender(msgspec.Struct):
@@ -93,12 +92,9 @@ def _library(name: str, does: str, python: Path | None, script: str, *arguments:
 def _trace_processor(log: Path) -> Contender:
     """Perfetto's, where TRACE_PROCESSOR says where its binary is."""
     binary = os.environ.get("TRACE_PROCESSOR", "")
-    query = ROOT / ".bench" / "count.sql"
-    query.parent.mkdir(exist_ok=True)
-    query.write_text(_SQL, encoding="utf-8")
     lacking = "" if binary else "not given: TRACE_PROCESSOR=path"
     does = "imports the events that it knows, drops ours; one SQL query"
-    return Contender("trace_processor", does, [binary, "-q", str(query), str(log)], lacking=lacking)
+    return Contender("trace_processor", does, [binary, "-q", str(PEERS / "count.sql"), str(log)], lacking=lacking)
 
 
 def _tool(name: str, does: str, command: list[str], environment: dict[str, str] | None = None) -> Contender:

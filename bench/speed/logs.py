@@ -28,7 +28,7 @@ _LOOKED_AT = 4000
 
 def build(case: Case, folder: Path = KEPT) -> Path:
     """The log of `case`, built unless it is there. Raises subprocess.CalledProcessError where the simulation fails."""
-    target = folder / f"{case.mix}-{case.form}-{case.lines}-{_made_by()}.trace"
+    target = folder / f"{case.mix}-{case.form}-{case.lines}-{_made_by()}.txt"  # trappy reads no other
     if target.exists():
         return target
     folder.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,9 @@ from speed.logs import environment
 from speed.results import Row, Sample
 
 Say = Callable[[str], None]
+
+_FOLDERS = re.compile(r"(?<!\S)(?:/[^\s/]+)+/")
+"""Of this machine: no matter of the page's."""
 
 
 class Failure(Exception):
@@ -29,7 +33,7 @@ def run(contender: Contender) -> Sample:
         )
     told = json.loads(found.stdout)
     if told["exit"] not in contender.fine:
-        raise Failure(f"exit {told['exit']}: {told['said'][:120]}")
+        raise Failure(f"exit {told['exit']}: {_FOLDERS.sub('', told['said'])[:120]}")
     return Sample(told["wall"], told["cpu"], told["peak"])
 
 

@@ -76,7 +76,7 @@ def growth(asked: Asked, found: Results, say: Say) -> None:
 def start(asked: Asked, found: Results, say: Say) -> None:
     """What a run takes that has next to nothing to do."""
     case = Case("explicit", "tracefs", TEN)
-    log = head(_built(Case("explicit", "tracefs", 1000), say), KEPT / "ten.trace", TEN + 11)  # eleven are its header
+    log = head(_built(Case("explicit", "tracefs", 1000), say), KEPT / "ten.txt", TEN + 11)  # eleven are its header
     every = [
         Contender(PYTHON, "starts, ends", [sys.executable, "-c", "pass"]),
         Contender("mmlist --version", "imports the command", [sys.executable, "-m", "mmlist", "--version"]),
@@ -104,7 +104,7 @@ def stages(asked: Asked, found: Results, say: Say) -> None:
 
 def own(log: Path, folder: Path, asked: Asked, say: Say) -> Table:
     """A log of the user's, unpacked in `folder` for those that cannot do that themselves. Raises InputError."""
-    plain = folder / "log"
+    plain = folder / "log.txt"
     lines = unpacked(log, plain)
     with log.open("rb") as given, plain.open("rb") as text:
         packed = given.read(64) != text.read(64)

@@ -1,0 +1,1 @@
+SELECT name, count(*) FROM ftrace_event GROUP BY name;
