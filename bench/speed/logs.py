@@ -24,6 +24,7 @@ PACE = 12
 
 _NAME_FOLLOWS = re.compile(rb"\d: +(?:\w+:)?(?=\w+: )")
 _LOOKED_AT = 4000
+_HEADER = 11  # lines of a header, at most
 
 
 def build(case: Case, folder: Path = KEPT) -> Path:
@@ -53,7 +54,8 @@ def _lines(case: Case) -> Iterable[bytes]:
 
 
 def _simulated(view: str, form: str, lines: int, pace: int) -> Iterator[bytes]:
-    asked = {"view": view, "dialect": form, "lines": lines, "pace": pace, "seed": SEED}
+    """So many lines of a simulation. Raises subprocess.CalledProcessError where it ends before."""
+    asked = {"view": view, "dialect": form, "lines": lines + _HEADER, "pace": pace, "seed": SEED}
     options = [part for name, value in asked.items() for part in (f"--{name}", str(value))]
     command = [sys.executable, "-m", "mmlist", "simulate", *options]
     count = 0
@@ -61,6 +63,7 @@ def _simulated(view: str, form: str, lines: int, pace: int) -> Iterator[bytes]:
         assert process.stdout is not None
         for count, line in enumerate(process.stdout, 1):
             yield line
+            lines += line.startswith(b"#")  # a header comes on top
             if count == lines:  # it prints some more, which would be many in a log that is mostly noise
                 process.kill()
                 break
