@@ -3,7 +3,7 @@
     python -I -S clock.py PROGRAM [ARGUMENT...]
 
 A process of its own: what Linux calls a child's peak memory is at least that of who started it, and this one is small
-(8 to 10 MB: below that, nothing can be told).
+(about 11 MB: below that, nothing can be told).
 """
 
 import json

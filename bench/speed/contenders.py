@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
@@ -73,6 +74,7 @@ def peers_python() -> Path | None:
     return python if any(installed(python).values()) else None
 
 
+@functools.cache
 def installed(python: Path) -> dict[str, str]:
     """Library -> its version, empty where it is not installed."""
     code = (

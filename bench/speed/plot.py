@@ -11,7 +11,7 @@ from speed.contenders import MMLIST
 from speed.results import Table
 
 _WIDTH, _LEFT, _RIGHT = 760, 170, 60
-_BAR, _GAP, _HEADING, _AXIS = 16, 6, 34, 30
+_BAR, _GAP, _HEADING, _AXIS = 16, 6, 46, 30
 _MARKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 _COLOURS = {"mmlist": "#c0392b", "floor": "#7f8c8d", "other": "#5d8aa8", "must": "#222222", "aim": "#27ae60"}
 
@@ -58,11 +58,11 @@ def _bar(name: str, ratio: float, top: int, most: float) -> Iterator[str]:
 
 def _lines(one: Table, top: int, bottom: int, most: float) -> Iterator[str]:
     mix = MIXES[one.case.mix]
-    for name, goal in (("must", mix.must), ("aim", mix.aim)):
+    for name, goal, anchor in (("must", mix.must, "start"), ("aim", mix.aim, "end")):
         if goal is not None:
             x = f"{_at(goal, most):.1f}"
             yield f"<line x1='{x}' x2='{x}' y1='{top - 4}' y2='{bottom}' stroke='{_COLOURS[name]}' stroke-dasharray='4 2'/>"
-            yield f"<text x='{x}' y='{top - 6}' text-anchor='middle' font-size='10'>{name} {goal:g}</text>"
+            yield f"<text x='{x}' y='{top - 6}' text-anchor='{anchor}' font-size='10'>{name} {goal:g}</text>"
 
 
 def _axis(top: int, most: float) -> Iterator[str]:
