@@ -20,9 +20,7 @@ def of_model(log: Path) -> str:
 
 
 def in_short(fact: f.Fact) -> str:
-    known = {
-        key: value for key, value in asdict(fact).items() if value not in (None, [], b"") and key != "generation"
-    }
+    known = {key: value for key, value in asdict(fact).items() if value not in (None, [], b"") and key != "generation"}
     words = [
         f"{key}={hex(v) if key in ('mm', 'after_mm', 'parent_mm', 'entry') else shown(v)}" for key, v in known.items()
     ]
