@@ -1,23 +1,30 @@
 """Texts of what replays of the fixtures yield, in one file, to be looked through as a diff when a change is meant.
 
-`ACCEPT=1 make test ARGS="-n 0 -k told"` (or `-k facts`) writes the file anew.
+`ACCEPT=1 make test ARGS="-n 0 -k told"` (or `-k facts`, `-k findings`) writes the file anew.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from mmlist import expectation
+from mmlist.replay import facts as f
 from mmlist.replay.facts import Fact
 from mmlist.replay.history import replay
+from mmlist.replay.invariants.base import Finding, Invariant
+from mmlist.replay.judge import Judge
 from mmlist.replay.log import Log
 from mmlist.replay.mapfile import load as load_map
 from mmlist.replay.options import Options
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
+KINDS = (f.Violation, f.Life, f.Membership, f.Holding, f.SwapArea, f.Swapoff)
 LONG = ".xz"  # what these show stands in shorter ones too
 LOGS = [log for log in expectation.fixtures(FIXTURES) if log.suffix != LONG and log.parent.name != "unreadable"]
 
@@ -27,16 +34,26 @@ def name(log: Path) -> str:
     return log.relative_to(FIXTURES).as_posix()
 
 
-def facts(log: Path) -> list[Fact]:
-    """All that a replay of a fixture yields, with the options that its expectation states."""
+@functools.cache
+def replayed(log: Path) -> tuple[list[Fact], list[tuple[str, Finding]]]:
+    """What a replay of a fixture yields of KINDS, with the options that its expectation states, and the findings behind it."""
     stated = expectation.load(expectation.expectation_of(log))
     options: dict[str, Any] = dict(stated.get("options", {}))
     if "map" in options:
         options["mapping"] = load_map(log.with_name(options.pop("map")))
     for key in ("select", "ignore", "require"):
         options[key] = frozenset(options.get(key, ()))
-    with Log.open(str(log)) as opened:
-        return list(replay(opened, Options(profile=stated.get("profile", "auto"), **options)))
+    findings: list[tuple[str, Finding]] = []
+    add = Judge._add
+
+    def tell(self: Judge, invariant: Invariant, finding: Finding) -> None:
+        findings.append((invariant.code, finding))
+        add(self, invariant, finding)
+
+    with pytest.MonkeyPatch.context() as patch, Log.open(str(log)) as opened:
+        patch.setattr(Judge, "_add", tell)
+        facts = replay(opened, Options(profile=stated.get("profile", "auto"), **options))
+        return [fact for fact in facts if isinstance(fact, KINDS)], findings
 
 
 class Recorded:

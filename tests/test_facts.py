@@ -6,17 +6,18 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import asdict
-from recorded import LOGS, Recorded, facts, name
+from recorded import LOGS, Recorded, name, replayed
 
 from mmlist.replay import facts as f
 
-KINDS = (f.Life, f.Membership, f.Holding, f.SwapArea, f.Swapoff)
 SHORT = [log for log in LOGS if log.suffix == ".trace" and log.stat().st_size < 5_000]
 
 
 def of_model(log: Path) -> str:
     """A line for each fact, with what is known; addresses and entries in hex."""
-    return "".join(f"{line}\n" for fact in facts(log) if isinstance(fact, KINDS) for line in [in_short(fact)])
+    return "".join(
+        f"{line}\n" for fact in replayed(log)[0] if not isinstance(fact, f.Violation) for line in [in_short(fact)]
+    )
 
 
 def in_short(fact: f.Fact) -> str:

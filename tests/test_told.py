@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from recorded import LOGS, Recorded, facts, name
+from recorded import LOGS, Recorded, name, replayed
 
 from mmlist.replay.facts import Violation
 
 
 def told(log: Path) -> str:
     """All violations of a fixture, in words."""
-    found = {fact.id: fact for fact in facts(log) if isinstance(fact, Violation)}
+    found = {fact.id: fact for fact in replayed(log)[0] if isinstance(fact, Violation)}
     return "".join(f"{line}\n" for one in found.values() for line in in_words(one, found))
 
 
