@@ -6,7 +6,7 @@ import pytest
 from history_language import IMPLICIT
 
 from mmlist.replay import events as e
-from mmlist.replay.model.mm import APART, OFF, REMOVED, UNKNOWN
+from mmlist.replay.model.mm import APART, MEMBER, OFF, REMOVED, UNKNOWN
 from mmlist.replay.model.mmlist import Mmlist, Node, rank_between
 
 
@@ -156,3 +156,17 @@ def test_rank_between_refuses_what_is_not_between():
 def test_in_2_6_10_a_get_of_the_dead_that_is_not_taken_back_at_once_raises_mm_users(story):
     told = story("exec a; put a; get a; exec b", "2.6.10")
     assert told.codes() == ["C2"] and told.state.mms[0x1000].users == 1
+
+
+def test_what_is_fetched_of_an_mm_of_unknown_place_teaches_its_neighbours(story):
+    told = story("swapon 0; get a; get b")
+    first, second = told.state.mms[0x1000], told.state.mms[0x2000]
+    told.step(e.Fetched(told.at(), 0x1000, None, None, 0x2098, 0xFFFF + 0x98, "probe"))
+    assert first.node.next is second.node and first.node.prev is told.state.list.head
+    assert first.listed == MEMBER
+
+
+def test_in_2_6_9_an_exec_joins_right_after_init_mm(story):
+    told = story("exec a; add a; exec b; add b a", "2.6.9")
+    assert "M7" in told.codes()
+    assert "M7" not in story("exec a; add a; exec b; add b", "2.6.9").codes()

@@ -7,6 +7,7 @@ from history_language import EXPLICIT, IMPLICIT, Story
 from msgspec.structs import replace
 
 from mmlist.replay import events as e
+from mmlist.replay.facts import Swapoff
 from mmlist.replay.record import At, Record
 from mmlist.replay.survey import MT_DUP, survey
 
@@ -354,3 +355,26 @@ def test_which_kernels_copy_the_tree_of_areas_at_once(header, probes, checked):
     records = [Record(at, name, b"(f+0x0/0x1) entry=0x1") for name in probes.split()]
     found = survey(records, {"release": header} if header else {})
     assert (MT_DUP in found.names) is checked
+
+
+# --- what a swapoff leaves behind when it is over -----------------------------------------------------------------------
+
+
+def test_what_a_walk_held_is_forgotten_when_its_swapoff_is_over(story):
+    """The put was not seen; the task's next swapoff does not hold the mm."""
+    told = story(OUT + "swapoff 0")
+    told.step(e.MmlistVisit(told.at(9), A, 1, 1, True))
+    assert "D9" not in told.tell("off 0 -4; swapoff 0; exit a").codes()
+
+
+def test_what_a_walk_holds_alone_cannot_have_its_last_put_elsewhere(story):
+    told = story(OUT + "swapoff 0")
+    told.step(e.MmlistVisit(told.at(9), A, 1, 1, True))
+    assert "D9" in told.tell("exit a").codes()
+
+
+def test_the_return_of_a_swapoff_names_its_area(story):
+    told = story("swapon 0; exec a")
+    told.step(e.Swapoff(told.at(9), None, None), e.SwapoffRet(told.at(9), 0, 0))
+    assert [fact.type for fact in told.state.facts if isinstance(fact, Swapoff)] == [0]
+    assert told.state.areas[0].used is False
