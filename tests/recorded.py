@@ -61,6 +61,7 @@ class Recorded:
 
     def __init__(self, file: str, logs: list[Path], text: Callable[[Path], str]) -> None:
         self.path = Path(__file__).parent / "data" / file
+        self.logs = frozenset(logs)
         self.text = text
         if os.environ.get("ACCEPT"):
             every = "".join(f"\n== {name(log)}\n{words}" for log in logs if (words := text(log)))

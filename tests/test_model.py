@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from history_language import IMPLICIT
+from history_language import EXPLICIT, IMPLICIT
+from msgspec.structs import replace
 
 from mmlist.replay import events as e
 from mmlist.replay.model.mm import APART, MEMBER, OFF, REMOVED, UNKNOWN
@@ -170,3 +171,30 @@ def test_in_2_6_9_an_exec_joins_right_after_init_mm(story):
     told = story("exec a; add a; exec b; add b a", "2.6.9")
     assert "M7" in told.codes()
     assert "M7" not in story("exec a; add a; exec b; add b", "2.6.9").codes()
+
+
+def test_without_list_events_a_fork_of_2_6_9_joins_behind_its_parent(story):
+    told = story("exec a; exec b; fork a c", "2.6.9", IMPLICIT)
+    assert told.members() == "bac"
+    span = told.state.mms[0x3000].membership
+    assert span is not None and (span.joined_line, span.joined_by, span.after_mm) == (told.line, "fork", 0x1000)
+
+
+def test_an_mm_that_ends_with_entries_shows_that_releases_go_unseen(story):
+    carries = replace(EXPLICIT, clears_explicit=False)
+    held = story("swapon 0; exec a; swapout a 1; put a; exit a; exited a; del a; free a", carries=carries)
+    assert held.state.unseen_release is not None
+    assert story("swapon 0; exec a; swapout a 1; clear a 1; end a", carries=carries).state.unseen_release is None
+    assert story("swapon 0; exec a; swapout a 1; put a; exit a; exited a; del a; free a").state.unseen_release is None
+
+
+def test_a_count_that_a_free_shows_to_be_saturated_is(story):
+    told = story("swapon 0; exec a; swapout a 1", "2.6.10")
+    told.step(e.SwapUsage(told.at(), 0x7FFF, 1, None))
+    assert told.state.entries[1].count == 0x7FFF and "S3" in told.codes()
+
+
+def test_one_of_several_holders_that_let_go_makes_none_certain(story):
+    told = story("swapon 0; exec a; swapout a 1; init b; copy b 1 a")
+    told.step(e.SwapClear(told.at(), None, 1, "zap"))
+    assert not any(told.state.certain(mm, mm.holdings[1]) for mm in told.state.mms.values())

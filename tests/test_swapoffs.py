@@ -378,3 +378,22 @@ def test_the_return_of_a_swapoff_names_its_area(story):
     told.step(e.Swapoff(told.at(9), None, None), e.SwapoffRet(told.at(9), 0, 0))
     assert [fact.type for fact in told.state.facts if isinstance(fact, Swapoff)] == [0]
     assert told.state.areas[0].used is False
+
+
+def test_a_swapoff_whose_begin_was_not_seen_may_have_drained(story):
+    told = story(OUT, carries=replace(EXPLICIT, leaves_explicit=False, drain_explicit=False))
+    mm = told.state.mms[A]
+    assert not told.state.drained_since(mm)
+    told.step(e.SwapoffRet(told.at(9), -4, 0))
+    assert not told.state.drained_since(mm)
+    told.step(e.SwapoffRet(told.at(9), 0, 0))
+    assert told.state.drained_since(mm)
+
+
+def test_a_swapoff_of_2_6_makes_saturated_counts_one(story):
+    told = story("swapon 0; swapon 1; exec a; swapout a 1", "2.6.10")
+    other = 1 << told.state.shift
+    told.tell(f"swapout a {other}")
+    told.step(e.SwapUsage(told.at(), 0x7FFF, 1, None), e.SwapUsage(told.at(), 0x7FFF, other, None))
+    told.tell("clear a 1; swapoff 0; unuse_mm a 0; off 0")
+    assert told.state.saturated == {other}
