@@ -7,6 +7,7 @@ from history_language import EXPLICIT, IMPLICIT
 from msgspec.structs import replace
 
 from mmlist.replay import events as e
+from mmlist.replay.facts import Membership
 from mmlist.replay.model.mm import APART, MEMBER, OFF, REMOVED, UNKNOWN
 from mmlist.replay.model.mmlist import Mmlist, Node, rank_between
 
@@ -198,3 +199,30 @@ def test_one_of_several_holders_that_let_go_makes_none_certain(story):
     told = story("swapon 0; exec a; swapout a 1; init b; copy b 1 a")
     told.step(e.SwapClear(told.at(), None, 1, "zap"))
     assert not any(told.state.certain(mm, mm.holdings[1]) for mm in told.state.mms.values())
+
+
+def test_in_2_6_9_dup_mmap_joins_when_it_begins(story):
+    told = story("exec a; exec b", "2.6.9", IMPLICIT)
+    told.step(e.DupMmap(told.at(), 0x1000, 0x3000))
+    span = told.state.mms[0x3000].membership
+    assert told.members() == "bac" and span is not None
+    assert (span.joined_line, span.joined_by, span.after_mm) == (told.line, "fork", 0x1000)
+
+
+def test_a_member_that_is_added_behind_one_off_the_list_is_a_member_no_more(story):
+    told = story("swapon 0; exec a; swapout a 1; exec b; add a b")
+    spans = [fact for fact in told.state.facts if isinstance(fact, Membership)]
+    assert [(span.mm, span.left_line, span.left_by) for span in spans] == [(0x1000, told.line, "unknown")]
+    assert told.members() == "" and told.state.mms[0x1000].membership is None
+
+
+def test_a_join_that_the_list_showed_before_its_line_is_observed(story):
+    told = story("swapon 0; exec a; dup 1")
+    head = 0xFFFF + 0x98
+    told.step(e.Fetched(told.at(), 0x1000, None, None, head, head, "probe"))
+    mm = told.state.mms[0x1000]
+    seen = told.line
+    told.tell("add a; assign a 1")
+    assert mm.membership is not None and mm.confirmed
+    assert (mm.membership.evidence, mm.membership.joined_seen_line) in (("observed", seen), ("observed", seen + 1))
+    assert told.codes() == []

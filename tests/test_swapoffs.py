@@ -397,3 +397,10 @@ def test_a_swapoff_of_2_6_makes_saturated_counts_one(story):
     told.step(e.SwapUsage(told.at(), 0x7FFF, 1, None), e.SwapUsage(told.at(), 0x7FFF, other, None))
     told.tell("clear a 1; swapoff 0; unuse_mm a 0; off 0")
     assert told.state.saturated == {other}
+
+
+@pytest.mark.parametrize(("explicit", "told"), [(True, True), (False, False)])
+def test_who_survived_a_drain_that_was_due_shows_only_where_removals_do(story, explicit, told):
+    carries = replace(EXPLICIT, drain_explicit=False, leaves_explicit=explicit)
+    text = "swapon 0; exec a; swapout a 1; clear a 1; swapoff 0; unuse_mm a 0; off 0"
+    assert ("D3" in story(text, carries=carries).codes()) is told
