@@ -219,10 +219,13 @@ def test_a_member_that_is_added_behind_one_off_the_list_is_a_member_no_more(stor
 def test_a_join_that_the_list_showed_before_its_line_is_observed(story):
     told = story("swapon 0; exec a; dup 1")
     head = 0xFFFF + 0x98
-    told.step(e.Fetched(told.at(), 0x1000, None, None, head, head, "probe"))
+    told.step(e.JoinDue(told.at(), 0x1000, "pageout", 0, told.at(), over=False))
+    told.step(e.Fetched(told.at(2, 1), 0x1000, None, None, head, head, "probe"))
     mm = told.state.mms[0x1000]
     seen = told.line
-    told.tell("add a; assign a 1")
-    assert mm.membership is not None and mm.confirmed
-    assert (mm.membership.evidence, mm.membership.joined_seen_line) in (("observed", seen), ("observed", seen + 1))
+    assert mm.early == "join"
+    told.tell("add a")
+    assert mm.confirmed and mm.early == "" and mm.membership is not None
+    assert (mm.membership.evidence, mm.membership.joined_seen_line) == ("observed", seen)
+    told.tell("assign a 1")
     assert told.codes() == []
