@@ -404,3 +404,14 @@ def test_who_survived_a_drain_that_was_due_shows_only_where_removals_do(story, e
     carries = replace(EXPLICIT, drain_explicit=False, leaves_explicit=explicit)
     text = "swapon 0; exec a; swapout a 1; clear a 1; swapoff 0; unuse_mm a 0; off 0"
     assert ("D3" in story(text, carries=carries).codes()) is told
+
+
+def test_what_was_held_at_the_free_is_told_though_a_line_of_equal_time_comes_first():
+    """S5 waits for the clears of equal time on other CPUs; others of that time say nothing."""
+    told = Story()
+    told.tell("swapon 0; exec a; swapout a 1; swapout a 2; put a; exit a; exited a; del a")
+    freed = told.at()
+    told.step(e.MmFree(freed, A))
+    told.step(e.SwapClear(replace(told.at(3, 1), ts=freed.ts), A, 1, "zap"))
+    told.step(e.SwapAlloc(replace(told.at(4, 2), ts=freed.ts), 7))
+    assert [(one.code, one.entry) for one in told.violations() if one.code == "S5"] == [("S5", 2)]
