@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from history_language import IMPLICIT
+from history_language import EXPLICIT, IMPLICIT
+from msgspec.structs import replace
 
 from mmlist.replay import events as e
-from mmlist.replay.model.mm import APART, OFF, REMOVED, UNKNOWN
+from mmlist.replay.facts import Membership
+from mmlist.replay.model.mm import APART, MEMBER, OFF, REMOVED, UNKNOWN
 from mmlist.replay.model.mmlist import Mmlist, Node, rank_between
 
 
@@ -156,3 +158,74 @@ def test_rank_between_refuses_what_is_not_between():
 def test_in_2_6_10_a_get_of_the_dead_that_is_not_taken_back_at_once_raises_mm_users(story):
     told = story("exec a; put a; get a; exec b", "2.6.10")
     assert told.codes() == ["C2"] and told.state.mms[0x1000].users == 1
+
+
+def test_what_is_fetched_of_an_mm_of_unknown_place_teaches_its_neighbours(story):
+    told = story("swapon 0; get a; get b")
+    first, second = told.state.mms[0x1000], told.state.mms[0x2000]
+    told.step(e.Fetched(told.at(), 0x1000, None, None, 0x2098, 0xFFFF + 0x98, "probe"))
+    assert first.node.next is second.node and first.node.prev is told.state.list.head
+    assert first.listed == MEMBER
+
+
+def test_in_2_6_9_an_exec_joins_right_after_init_mm(story):
+    told = story("exec a; add a; exec b; add b a", "2.6.9")
+    assert "M7" in told.codes()
+    assert "M7" not in story("exec a; add a; exec b; add b", "2.6.9").codes()
+
+
+def test_without_list_events_a_fork_of_2_6_9_joins_behind_its_parent(story):
+    told = story("exec a; exec b; fork a c", "2.6.9", IMPLICIT)
+    assert told.members() == "bac"
+    span = told.state.mms[0x3000].membership
+    assert span is not None and (span.joined_line, span.joined_by, span.after_mm) == (told.line, "fork", 0x1000)
+
+
+def test_an_mm_that_ends_with_entries_shows_that_releases_go_unseen(story):
+    carries = replace(EXPLICIT, clears_explicit=False)
+    held = story("swapon 0; exec a; swapout a 1; put a; exit a; exited a; del a; free a", carries=carries)
+    assert held.state.unseen_release is not None
+    assert story("swapon 0; exec a; swapout a 1; clear a 1; end a", carries=carries).state.unseen_release is None
+    assert story("swapon 0; exec a; swapout a 1; put a; exit a; exited a; del a; free a").state.unseen_release is None
+
+
+def test_a_count_that_a_free_shows_to_be_saturated_is(story):
+    told = story("swapon 0; exec a; swapout a 1", "2.6.10")
+    told.step(e.SwapUsage(told.at(), 0x7FFF, 1, None))
+    assert told.state.entries[1].count == 0x7FFF and "S3" in told.codes()
+
+
+def test_one_of_several_holders_that_let_go_makes_none_certain(story):
+    told = story("swapon 0; exec a; swapout a 1; init b; copy b 1 a")
+    told.step(e.SwapClear(told.at(), None, 1, "zap"))
+    assert not any(told.state.certain(mm, mm.holdings[1]) for mm in told.state.mms.values())
+
+
+def test_in_2_6_9_dup_mmap_joins_when_it_begins(story):
+    told = story("exec a; exec b", "2.6.9", IMPLICIT)
+    told.step(e.DupMmap(told.at(), 0x1000, 0x3000))
+    span = told.state.mms[0x3000].membership
+    assert told.members() == "bac" and span is not None
+    assert (span.joined_line, span.joined_by, span.after_mm) == (told.line, "fork", 0x1000)
+
+
+def test_a_member_that_is_added_behind_one_off_the_list_is_a_member_no_more(story):
+    told = story("swapon 0; exec a; swapout a 1; exec b; add a b")
+    spans = [fact for fact in told.state.facts if isinstance(fact, Membership)]
+    assert [(span.mm, span.left_line, span.left_by) for span in spans] == [(0x1000, told.line, "unknown")]
+    assert told.members() == "" and told.state.mms[0x1000].membership is None
+
+
+def test_a_join_that_the_list_showed_before_its_line_is_observed(story):
+    told = story("swapon 0; exec a; dup 1")
+    head = 0xFFFF + 0x98
+    told.step(e.JoinDue(told.at(), 0x1000, "pageout", 0, told.at(), over=False))
+    told.step(e.Fetched(told.at(2, 1), 0x1000, None, None, head, head, "probe"))
+    mm = told.state.mms[0x1000]
+    seen = told.line
+    assert mm.early == "join"
+    told.tell("add a")
+    assert mm.confirmed and mm.early == "" and mm.membership is not None
+    assert (mm.membership.evidence, mm.membership.joined_seen_line) == ("observed", seen)
+    told.tell("assign a 1")
+    assert told.codes() == []

@@ -212,13 +212,13 @@ class Holdings(Numbers, ABC):
             mm = None
         if mm is None and entry is not None and entry.holders:
             if len(entry.holders) > 1:
-                self._doubt(event.entry, entry, event.at)
+                self._doubt(event.entry, entry)
                 return
             mm = self.holders.get(next(iter(entry.holders)))
         if mm is not None:
             self._clear(mm, event.entry, event.at, event.why)
 
-    def _doubt(self, value: int, entry: Entry, at: At) -> None:
+    def _doubt(self, value: int, entry: Entry) -> None:
         """One of several holders let go: none of them certainly holds it any more."""
         for key in list(entry.holders or ()):
             holder = self.holders.get(key)

@@ -1,0 +1,74 @@
+"""Texts of what replays of the fixtures yield, in one file, to be looked through as a diff when a change is meant.
+
+`ACCEPT=1 make test ARGS="-n 0 -k told"` (or `-k facts`, `-k findings`) writes the file anew.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mmlist import expectation
+from mmlist.replay import facts as f
+from mmlist.replay.facts import Fact
+from mmlist.replay.history import replay
+from mmlist.replay.invariants.base import Finding, Invariant
+from mmlist.replay.judge import Judge
+from mmlist.replay.log import Log
+from mmlist.replay.mapfile import load as load_map
+from mmlist.replay.options import Options
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+KINDS = (f.Violation, f.Life, f.Membership, f.Holding, f.SwapArea, f.Swapoff)
+LONG = ".xz"  # what these show stands in shorter ones too
+LOGS = [log for log in expectation.fixtures(FIXTURES) if log.suffix != LONG and log.parent.name != "unreadable"]
+
+
+def name(log: Path) -> str:
+    """What a fixture is called in these files."""
+    return log.relative_to(FIXTURES).as_posix()
+
+
+@functools.cache
+def replayed(log: Path) -> tuple[list[Fact], list[tuple[str, Finding]]]:
+    """What a replay of a fixture yields of KINDS, with the options that its expectation states, and the findings behind it."""
+    stated = expectation.load(expectation.expectation_of(log))
+    options: dict[str, Any] = dict(stated.get("options", {}))
+    if "map" in options:
+        options["mapping"] = load_map(log.with_name(options.pop("map")))
+    for key in ("select", "ignore", "require"):
+        options[key] = frozenset(options.get(key, ()))
+    findings: list[tuple[str, Finding]] = []
+    add = Judge._add
+
+    def tell(self: Judge, invariant: Invariant, finding: Finding) -> None:
+        findings.append((invariant.code, finding))
+        add(self, invariant, finding)
+
+    with pytest.MonkeyPatch.context() as patch, Log.open(str(log)) as opened:
+        patch.setattr(Judge, "_add", tell)
+        facts = replay(opened, Options(profile=stated.get("profile", "auto"), **options))
+        return [fact for fact in facts if isinstance(fact, KINDS)], findings
+
+
+class Recorded:
+    """A file of sections, one a fixture."""
+
+    def __init__(self, file: str, logs: list[Path], text: Callable[[Path], str]) -> None:
+        self.path = Path(__file__).parent / "data" / file
+        self.logs = frozenset(logs)
+        self.text = text
+        if os.environ.get("ACCEPT"):
+            every = "".join(f"\n== {name(log)}\n{words}" for log in logs if (words := text(log)))
+            self.path.write_text(f"# Written by the tests, see recorded.py.\n{every}", "utf-8")
+        parts = self.path.read_text("utf-8").split("\n== ")[1:]
+        self.sections = {part.partition("\n")[0]: part.partition("\n")[2] for part in parts}
+
+    def check(self, log: Path) -> None:
+        """Assert that a replay yields what stands there."""
+        assert self.text(log).rstrip("\n") == self.sections.get(name(log), "").rstrip("\n")
