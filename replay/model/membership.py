@@ -116,7 +116,7 @@ class Memberships(Holdings):
             placed.site = site
             return
         mm.placed = None
-        if placed.after is not due or (not known and placed.after is None):
+        if _address(placed.after) != _address(due) or (not known and placed.after is None):
             self.emit(Misplaced(at, mm, site, placed.at, due, placed.after, ""))
 
     def place_assigned(self, mm: Mm, why: str, at: At) -> None:
@@ -290,3 +290,8 @@ class Memberships(Holdings):
         self.list.remove(mm.node, at.ts)
         self.members.pop(mm.address, None)
         mm.listed = REMOVED
+
+
+def _address(mm: Mm | None) -> int | None:
+    """Where an mm lives: who is met there while a fork goes on is its parent, whichever life the model took it for."""
+    return None if mm is None else mm.address

@@ -340,6 +340,9 @@ class Swapoffs(Observed):
         known = [pages for type_, pages in enumerate(event.inuse or ()) if self.areas.get(type_) is not None]
         if event.inuse is not None and any(known):
             return []
+        before = enumerate(call.inuse_begin or ())
+        if call.drain is None and any(pages > 0 for type_, pages in before if type_ != call.type):
+            return []  # what was in use then may have been at the drain, too, which looked before the return
         if event.inuse is None and call.drain is None and not self._was_last(call):
             return []
         limit = (call.drain or event.at).seq
