@@ -106,7 +106,7 @@ class Kernel(Machine):
             return False
         self.fired += 1
         if self.fired == 1:
-            self.ring.mark_next = task.pid
+            self.ring.mark_next = True
         return True
 
     # Swap.

@@ -104,7 +104,7 @@ def header(settings: Settings) -> Iterator[str]:
 
 
 class Printer:
-    """Prints lines one after the other and counts what it printed; `marked` is where the bug's line came to stand."""
+    """Prints lines one after the other and counts what it printed; `marked` is the first line that came to stand behind the bug's first step."""
 
     def __init__(self, settings: Settings, random: Random) -> None:
         self.settings = settings
@@ -112,6 +112,7 @@ class Printer:
         self.print = PRINTERS[settings.dialect]
         self.printed = 0
         self.marked: int | None = None
+        self._due = False  # the marked line was met, and maybe lost
         self.losing: dict[int, int] = {}  # CPU -> how many more lines are lost
         self.lost: dict[int, int] = {}  # CPU -> how many were
         self.losses = 0
@@ -125,6 +126,7 @@ class Printer:
 
     def _damaged(self, line: Line) -> Iterator[str]:
         settings, cpu = self.settings, line.cpu
+        self._due = self._due or line.marked
         if settings.loss:
             if cpu not in self.losing and self.random.random() < settings.loss:
                 self.losing[cpu] = 1 + int(self.random.random() * _LOST_AT_ONCE)
@@ -139,7 +141,7 @@ class Printer:
         if settings.noise and self.random.random() < settings.noise:
             name, _, body = _NOISE[int(self.random.random() * len(_NOISE))].partition(": ")
             yield self.print(Line(line.ts, cpu, line.comm, line.pid, name, body))
-        if line.marked:
+        if self._due and self.marked is None:
             self.marked = self.printed + 1
         yield self.print(line)
 

@@ -49,7 +49,7 @@ class Ring:
         self.lines: list[Line] = []
         self.reserved = 0
         self.count = 0
-        self.mark_next: int | None = None  # the pid whose next line is the one of the bug
+        self.mark_next = False  # the next line is the first behind the bug's first step
 
     def _stamp(self) -> int:
         if not self.ties or self.random() >= self.ties:
@@ -65,8 +65,8 @@ class Ring:
         self.count += 1
         if body is None:
             self.reserved += 1
-        if self.mark_next == pid:
-            line.marked, self.mark_next = True, None
+        if self.mark_next:
+            line.marked, self.mark_next = True, False
         return line
 
     def fill(self, line: Line | None, body: str) -> None:
