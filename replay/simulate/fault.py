@@ -47,12 +47,12 @@ def bring_back(k: Kernel, t: Task, mm: Mm, va: int, entry: int, why: str) -> Ste
         number = _WHY[why] if k.ring.hooks else why
         if why == "fault" or not k.ring.hooks:
             k.say(t, "swap_clear", f"mm={mm.addr:#x} entry={entry:#x} why={number}")
-        if not k.wrong(f"{why}-does-not-free", t):
+        if not k.wrong(f"{why}-does-not-free"):
             if why == "fault":
                 k.tell(t, "swap_free", f"(swap_free+0x0/0x30) entry={entry:#x}")
                 yield None
             swap_free(k, t, entry, "do_swap_page+0x30e/0x9f0" if why == "fault" else "unuse_pte_range+0x2f3/0x900")
-            if why == "fault" and k.wrong("fault-frees-twice", t):
+            if why == "fault" and k.wrong("fault-frees-twice"):
                 swap_free(k, t, entry, "do_swap_page+0x30e/0x9f0")
     k.unlock(t, ptl)
     slot = k.slot(entry)

@@ -27,7 +27,7 @@ def mm_init(k: Kernel, t: Task, mm: Mm, caller: str) -> Steps:
     k.tell(t, "mm_init", f"(mm_init+0x0/0x300) mm={mm.addr:#x} task={t.struct:#x} {k.fetch(mm)}")
     yield None
     mm.users = mm.count = 1
-    if not (k.old or (not isinstance(mm.next, type(k.NULL)) and k.wrong("mm_init-leaves-node", t))):
+    if not (k.old or (not isinstance(mm.next, type(k.NULL)) and k.wrong("mm_init-leaves-node"))):
         mm.next = mm.prev = mm
     k.say(t, "mm_init", f"mm={mm.addr:#x}")
     k.tell(t, "mm_init_ret", f"({caller} <- mm_init) mm={mm.addr:#x} {k.fetch(mm)}")
@@ -50,11 +50,11 @@ def fork(k: Kernel, t: Task, child: Task) -> Steps:
     )
     yield from k.down_write(mm.sem)
     if k.old:
-        unlocked = k.wrong("fork-joins-unlocked", t)
+        unlocked = k.wrong("fork-joins-unlocked")
         if not unlocked:
             yield from k.lock(t, k.mmlist_lock)
-        if not k.wrong("fork-does-not-join", t):
-            add(k, t, mm, k.init_mm if k.wrong("fork-joins-at-head", t) else parent)
+        if not k.wrong("fork-does-not-join"):
+            add(k, t, mm, k.init_mm if k.wrong("fork-joins-at-head") else parent)
         if not unlocked:
             k.unlock(t, k.mmlist_lock)
     ret = yield from dup_mmap(k, t, parent, mm)
@@ -91,9 +91,9 @@ def copy_pte(k: Kernel, t: Task, parent: Mm, mm: Mm, va: int) -> Steps:
     yield from k.lock(t, ptl)
     pte = parent.pte.get(va)
     if isinstance(pte, int):
-        if k.wrong("fork-joins-before-duplicate", t) and not k.old:
+        if k.wrong("fork-joins-before-duplicate") and not k.old:
             yield from join(k, t, mm, parent, "fork")
-        if k.wrong("fork-does-not-duplicate", t) or (yield from swap_duplicate(k, t, pte)):
+        if k.wrong("fork-does-not-duplicate") or (yield from swap_duplicate(k, t, pte)):
             if not k.old:
                 yield from join(k, t, mm, parent, "fork")
             mm.pte[va] = pte
@@ -101,7 +101,7 @@ def copy_pte(k: Kernel, t: Task, parent: Mm, mm: Mm, va: int) -> Steps:
     elif pte is not None:
         mm.pte[va] = pte
         pte.maps[mm] = None
-        if list_empty(mm) and k.wrong("fork-joins-without-entry", t):
+        if list_empty(mm) and k.wrong("fork-joins-without-entry"):
             yield from k.lock(t, k.mmlist_lock)
             add(k, t, mm, parent)
             k.unlock(t, k.mmlist_lock)
@@ -130,11 +130,11 @@ def execve(k: Kernel, t: Task) -> Steps:
     k.tell(t, "begin_new_exec", f"(begin_new_exec+0x0/0xb40) bprm={t.struct + 0x1000:#x}")
     nr = ""
     if k.old:
-        unlocked = k.wrong("exec-joins-unlocked", t)
+        unlocked = k.wrong("exec-joins-unlocked")
         if not unlocked:
             yield from k.lock(t, k.mmlist_lock)
-        if not k.wrong("exec-does-not-join", t):
-            add(k, t, mm, old if old is not None and k.wrong("exec-joins-after-old", t) else k.init_mm)
+        if not k.wrong("exec-does-not-join"):
+            add(k, t, mm, old if old is not None and k.wrong("exec-joins-after-old") else k.init_mm)
         if not unlocked:
             k.unlock(t, k.mmlist_lock)
         nr = f" nr={k.nr}"

@@ -97,7 +97,7 @@ class Kernel(Machine):
 
     # The seeded bug.
 
-    def wrong(self, name: str, task: Task) -> bool:
+    def wrong(self, name: str) -> bool:
         """Whether the step that comes now goes wrong: the bug seeded is this one, and its dice say so."""
         if self.bug_name != name:
             return False

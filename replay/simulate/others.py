@@ -23,11 +23,11 @@ def get_task_mm(k: Kernel, t: Task, task: Task) -> Generator[bool | None, None, 
     yield from k.lock(t, task.alloc_lock, told=False)
     mm = task.mm
     refused = PF_KTHREAD if k.modern else 0 if k.old else PF_BORROWED_MM
-    if mm is not None and task.flags & refused and not k.wrong("get_task_mm-of-borrower", t):
+    if mm is not None and task.flags & refused and not k.wrong("get_task_mm-of-borrower"):
         mm = None
     if mm is not None and k.old:
         yield from k.lock(t, k.mmlist_lock)
-        if mm.users == 0 and not k.wrong("get_task_mm-raises-dead", t):
+        if mm.users == 0 and not k.wrong("get_task_mm-raises-dead"):
             k.unlock(t, k.mmlist_lock)
             mm = None
     if mm is not None:
@@ -62,10 +62,10 @@ def reader(k: Kernel, t: Task) -> Steps:
             continue
         for _ in range(int(k.random.random() * 12)):
             yield SLEEP
-        if k.wrong("reader-forgets-put", t):
+        if k.wrong("reader-forgets-put"):
             continue
         yield from mmput(k, t, mm, "mmput_async" if k.modern and k.chance(0.2) else "mmput")
-        if mm.users > 0 and k.wrong("reader-puts-twice", t):
+        if mm.users > 0 and k.wrong("reader-puts-twice"):
             yield from mmput(k, t, mm)
 
 
@@ -94,7 +94,7 @@ def borrower(k: Kernel, t: Task) -> Steps:
 
 
 def _kthread_use_mm(k: Kernel, t: Task, mm: Mm) -> Steps:
-    holds = not k.wrong("borrower-puts-first", t)
+    holds = not k.wrong("borrower-puts-first")
     if not holds:
         yield from mmput(k, t, mm)
         if mm.users == 0:
@@ -123,7 +123,7 @@ def _use_mm(k: Kernel, t: Task, mm: Mm) -> Steps:
     k.mmgrab(t, mm)
     yield None
     yield from k.lock(t, t.alloc_lock, told=False)
-    if not k.old and not k.wrong("use_mm-sets-no-flag", t):
+    if not k.old and not k.wrong("use_mm-sets-no-flag"):
         t.flags |= PF_BORROWED_MM
         k.say(t, "task_flags", f"pid={t.pid} flags={t.flags:#x}")
     t.mm = mm
@@ -132,7 +132,7 @@ def _use_mm(k: Kernel, t: Task, mm: Mm) -> Steps:
     for _ in range(int(k.random.random() * 10)):
         yield SLEEP
     yield from k.lock(t, t.alloc_lock, told=False)
-    if not k.old and not k.wrong("unuse_mm-keeps-flag", t):
+    if not k.old and not k.wrong("unuse_mm-keeps-flag"):
         t.flags &= ~PF_BORROWED_MM
         k.say(t, "task_flags", f"pid={t.pid} flags={t.flags:#x}")
     t.mm = None

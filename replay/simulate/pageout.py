@@ -65,14 +65,14 @@ def try_to_unmap_one(k: Kernel, t: Task, page: Page, mm: Mm) -> Steps:
     yield from k.lock(t, ptl)
     done = True
     if mm.pte.get(page.va) is page:
-        if k.wrong("pageout-joins-before-duplicate", t):
+        if k.wrong("pageout-joins-before-duplicate"):
             yield from join(k, t, mm, k.init_mm, "pageout")
             yield None
-        if not k.wrong("pageout-does-not-duplicate", t):
+        if not k.wrong("pageout-does-not-duplicate"):
             done = yield from swap_duplicate(k, t, entry)
         aborts = done and k.modern and k.chance(_ABORTS)
         if done and not aborts:
-            late = k.listed(mm) is False and k.wrong("pageout-joins-after-assign", t)
+            late = k.listed(mm) is False and k.wrong("pageout-joins-after-assign")
             if not late:
                 yield from join(k, t, mm, k.init_mm, "pageout")
             yield None

@@ -104,7 +104,7 @@ def header(settings: Settings) -> Iterator[str]:
 
 
 class Printer:
-    """Prints lines one after the other and counts what it printed; `marked` is the first line that came to stand behind the bug's first step."""
+    """Prints lines one after the other and counts them; `marked` is the first behind the bug's first step."""
 
     def __init__(self, settings: Settings, random: Random) -> None:
         self.settings = settings

@@ -21,16 +21,16 @@ def add_to_swap(k: Kernel, t: Task, page: Page) -> Generator[bool | None, None, 
         yield from k.lock(t, k.swap_lock)
     found = False
     for area in k.areas if k.chance(0.7) else reversed(k.areas):
-        if not (area.used and (area.writeok or (area.unusing and k.wrong("allocates-while-unusing", t)))):
+        if not (area.used and (area.writeok or (area.unusing and k.wrong("allocates-while-unusing")))):
             continue
         offset = k.reserve_slots(area)
         if offset is None:
             continue
         held = [o for o, s in area.slots.items() if s.count > 0] if k.bug_name == "reuses-held-slot" else []
-        if held and k.wrong("reuses-held-slot", t):
+        if held and k.wrong("reuses-held-slot"):
             area.inuse -= 1
             offset = held[0]
-        if k.wrong("alloc-does-not-count", t):
+        if k.wrong("alloc-does-not-count"):
             area.inuse -= 1
         slot = area.slots[offset] = Slot()
         slot.cache = page

@@ -67,12 +67,12 @@ def swapoff(k: Kernel, t: Task, area: Area, try_to_unuse: Walk) -> Steps:
     k.say(t, "try_to_unuse", f"type={area.type}")
     ret = yield from try_to_unuse(k, t, area)
     k.say(t, "try_to_unuse_ret", f"ret={-ret}")
-    if ret and k.wrong("drains-after-failure", t):
+    if ret and k.wrong("drains-after-failure"):
         yield from drain_mmlist(k, t, looks=False)
-    if ret and not k.wrong("failed-swapoff-succeeds", t):
+    if ret and not k.wrong("failed-swapoff-succeeds"):
         yield from k.lock(t, k.swap_lock)
         area.unusing = False
-        area.writeok = not k.wrong("failed-swapoff-leaves-closed", t)
+        area.writeok = not k.wrong("failed-swapoff-leaves-closed")
         k.unlock(t, k.swap_lock)
     else:
         ret = 0
@@ -84,14 +84,14 @@ def swapoff(k: Kernel, t: Task, area: Area, try_to_unuse: Walk) -> Steps:
 
 def _close(k: Kernel, t: Task, area: Area) -> Steps:
     yield None
-    unlocked = k.wrong("drain-without-swap_lock", t)
-    if k.wrong("drain-takes-swap_lock-late", t):
+    unlocked = k.wrong("drain-without-swap_lock")
+    if k.wrong("drain-takes-swap_lock-late"):
         yield from k.lock(t, k.mmlist_lock)
         yield from k.lock(t, k.swap_lock)
         k.unlock(t, k.mmlist_lock)
     elif not unlocked:
         yield from k.lock(t, k.swap_lock)
-    if not (k.old or k.wrong("does-not-drain", t)):
+    if not (k.old or k.wrong("does-not-drain")):
         yield from drain_mmlist(k, t)
     area.used = area.unusing = False
     if not unlocked:
@@ -109,7 +109,7 @@ def drain_mmlist(k: Kernel, t: Task, *, looks: bool = True) -> Steps:
     busy = next((area.type for area in k.areas if area.used and area.inuse), -1)
     if not looks:
         busy = -1
-    if (busy >= 0 and k.wrong("drain-ignores-inuse", t)) or (busy > 0 and k.wrong("drain-looks-at-first-area", t)):
+    if (busy >= 0 and k.wrong("drain-ignores-inuse")) or (busy > 0 and k.wrong("drain-looks-at-first-area")):
         busy = -1
     k.say(t, "mmlist_drain", f"busy_type={busy} {k.fetch_head() if k.ring.hooks else k.fetch_inuse()}")
     if busy >= 0:
@@ -119,8 +119,8 @@ def drain_mmlist(k: Kernel, t: Task, *, looks: bool = True) -> Steps:
         for _ in range(_RACE):
             yield None
         if any(area.inuse for area in k.areas):
-            k.wrong("drain-races-alloc", t)
-    unlocked = k.init_mm.next is not k.init_mm and k.wrong("drain-unlocked", t)
+            k.wrong("drain-races-alloc")
+    unlocked = k.init_mm.next is not k.init_mm and k.wrong("drain-unlocked")
     if not unlocked:
         yield from k.lock(t, k.mmlist_lock)
     node, guard = k.init_mm.next, 0
@@ -129,7 +129,7 @@ def drain_mmlist(k: Kernel, t: Task, *, looks: bool = True) -> Steps:
             raise Oops("drain_mmlist follows a broken list")
         guard += 1
         assert isinstance(node, Mm)
-        if k.wrong("drain-skips-a-member", t):
+        if k.wrong("drain-skips-a-member"):
             node = node.next
             continue
         following = node.next
@@ -146,7 +146,7 @@ def try_to_unuse(k: Kernel, t: Task, area: Area) -> Generator[bool | None, None,
     while area.inuse:
         passes += 1
         k.tell(t, "shmem_unuse", f"(shmem_unuse+0x0/0x160) type={area.type}")
-        if k.wrong("swapoff-gives-up", t):
+        if k.wrong("swapoff-gives-up"):
             return 0
         signalled = yield from _walk(k, t, area, killed)
         if not signalled:
@@ -173,19 +173,19 @@ def _walk(k: Kernel, t: Task, area: Area, killed: bool) -> Generator[bool | None
             break  # a ring apart from init_mm: the kernel would spin here for ever
         assert isinstance(node, Mm)
         mm = node
-        if mm.users == 0 and not k.wrong("walk-takes-dead-mm", t):
+        if mm.users == 0 and not k.wrong("walk-takes-dead-mm"):
             k.visit(t, mm, 0)
             node = mm.next
             continue
-        if k.wrong("walk-skips-a-member", t):
+        if k.wrong("walk-skips-a-member"):
             k.visit(t, mm, 0)
             node = mm.next
             continue
-        holds = not k.wrong("walk-does-not-get", t)
+        holds = not k.wrong("walk-does-not-get")
         if holds:
             mm.users += 1
         k.visit(t, mm, 1)
-        if not k.wrong("walk-puts-under-lock", t):
+        if not k.wrong("walk-puts-under-lock"):
             k.unlock(t, k.mmlist_lock)
             yield from _put(k, t, prev)
             yield from unuse_mm(k, t, mm, area)
@@ -197,7 +197,7 @@ def _walk(k: Kernel, t: Task, area: Area, killed: bool) -> Generator[bool | None
             yield from k.lock(t, k.mmlist_lock)
         prev = mm
         node = mm.next
-        if node is not k.init_mm and k.wrong("walk-stops-early", t):
+        if node is not k.init_mm and k.wrong("walk-stops-early"):
             break
         if node is mm:  # drained meanwhile: by nobody here, but a bug may have
             break
@@ -207,7 +207,7 @@ def _walk(k: Kernel, t: Task, area: Area, killed: bool) -> Generator[bool | None
 
 
 def _put(k: Kernel, t: Task, mm: Mm) -> Steps:
-    if mm is k.init_mm or not k.wrong("walk-forgets-put", t):
+    if mm is k.init_mm or not k.wrong("walk-forgets-put"):
         yield from mmput(k, t, mm)
 
 
@@ -223,7 +223,7 @@ def unuse_mm(k: Kernel, t: Task, mm: Mm, area: Area) -> Steps:
         for va in range(vma << 3, (vma << 3) + 8):
             entry = mm.pte.get(va)
             if isinstance(entry, int) and entry >> k.layout.type_shift == area.type:
-                if skipped and k.wrong("unuse-skips-entries", t):
+                if skipped and k.wrong("unuse-skips-entries"):
                     continue
                 yield from bring_back(k, t, mm, va, entry, "unuse")
         k.tell(t, "unuse_pte_range_ret", "(__do_sys_swapoff+0x6ec/0xf40 <- unuse_pte_range) ret=0")

@@ -34,7 +34,7 @@ def try_to_unuse(k: Kernel, t: Task, area: Area) -> Generator[bool | None, None,
         if offset is None:
             yield SLEEP
             continue
-        if k.wrong("swapoff-gives-up", t):
+        if k.wrong("swapoff-gives-up"):
             break
         entry = k.entry(area, offset)
         start = yield from _unuse_entry(k, t, area, entry, start)
@@ -66,20 +66,20 @@ def _unuse_entry(k: Kernel, t: Task, area: Area, entry: int, start: Mm) -> Gener
         mm, node = node, node.next
         if mm is k.init_mm:
             continue
-        if mm.users == 0 and not k.old and not k.wrong("walk-takes-dead-mm", t):
+        if mm.users == 0 and not k.old and not k.wrong("walk-takes-dead-mm"):
             k.say(t, "mmget", f"mm={mm.addr:#x} users=0")
             k.visit(t, mm, 0)
             continue
-        if not k.wrong("walk-does-not-get", t):
+        if not k.wrong("walk-does-not-get"):
             mm.users += 1
         k.visit(t, mm, 1)
         k.unlock(t, k.mmlist_lock)
-        if prev is k.init_mm or not k.wrong("walk-forgets-put", t):
+        if prev is k.init_mm or not k.wrong("walk-forgets-put"):
             yield from mmput(k, t, prev)
         yield from _unuse_process(k, t, mm, entry)
         yield from k.lock(t, k.mmlist_lock)
         prev, node = mm, mm.next
-        if slot.count > 0 and node is not start and k.wrong("walk-stops-early", t):
+        if slot.count > 0 and node is not start and k.wrong("walk-stops-early"):
             break
     k.unlock(t, k.mmlist_lock)
     yield from mmput(k, t, prev)

@@ -38,7 +38,7 @@ def _mmput_26_9(k: Kernel, t: Task, mm: Mm) -> Steps:
         if mm is not k.init_mm:
             k.say(t, "mmput", f"mm={mm.addr:#x} users={users} nr={k.nr}")
         return
-    unlocked = k.wrong("mmput-removes-unlocked", t)
+    unlocked = k.wrong("mmput-removes-unlocked")
     if not unlocked:
         yield from k.lock(t, k.mmlist_lock)
     if k.bug_name == "mmput-tests-zero-unlocked":
@@ -46,8 +46,8 @@ def _mmput_26_9(k: Kernel, t: Task, mm: Mm) -> Steps:
     users = mm.users
     mm.users -= 1
     last = mm.users == 0
-    late = last and k.wrong("removed-after-exit_mmap", t)
-    removes = last and not late and not k.wrong("mmput-does-not-remove", t)
+    late = last and k.wrong("removed-after-exit_mmap")
+    removes = last and not late and not k.wrong("mmput-does-not-remove")
     k.say(t, "mmput", f"mm={mm.addr:#x} users={users} nr={k.nr - (1 if removes else 0)}")
     if removes:
         remove(k, t, mm, "mmput")
@@ -63,22 +63,22 @@ def __mmput(k: Kernel, t: Task, mm: Mm, late: bool = False) -> Steps:
     while mm.borrowers and not k.modern and k.bug_name != "exit_aio-does-not-wait":
         yield SLEEP  # exit_aio waits for the requests under way
     if k.bug_name == "exit_aio-does-not-wait" and mm.borrowers:
-        k.wrong("exit_aio-does-not-wait", t)
-    early = not k.old and k.listed(mm) and k.wrong("removed-before-exit_mmap", t)
+        k.wrong("exit_aio-does-not-wait")
+    early = not k.old and k.listed(mm) and k.wrong("removed-before-exit_mmap")
     if early:
         yield from remove_at_end(k, t, mm)
     yield None
     yield from exit_mmap(k, t, mm)
-    if k.wrong("exit_mmap-twice", t):
+    if k.wrong("exit_mmap-twice"):
         yield from exit_mmap(k, t, mm)
     yield None
     if (not k.old and not early) or late:
         yield from remove_at_end(k, t, mm)
-    if mm.users == 0 and mm.count == 1 and k.wrong("drops-before-removal", t):
+    if mm.users == 0 and mm.count == 1 and k.wrong("drops-before-removal"):
         pass
     yield from k.probe(t, "__mmput_end", "lru_gen_del_mm+0x0/0x1c0", mm, f" {k.fetch_head()}")
     k.mmdrop(t, mm)
-    if mm.born and k.wrong("mmdrop-twice", t):
+    if mm.born and k.wrong("mmdrop-twice"):
         k.mmdrop(t, mm)
 
 
@@ -88,7 +88,7 @@ def exit_mmap(k: Kernel, t: Task, mm: Mm) -> Steps:
     k.say(t, "exit_mmap", f"mm={mm.addr:#x}")
     yield None
     left = k.bug_name == "exit_mmap-leaves-entries" and any(isinstance(pte, int) for pte in mm.pte.values())
-    if not (left and k.wrong("exit_mmap-leaves-entries", t)):
+    if not (left and k.wrong("exit_mmap-leaves-entries")):
         while mm.pte:
             yield from zap(k, t, mm, next(iter(mm.pte)))
     mm.pte.clear()
@@ -103,12 +103,12 @@ def zap(k: Kernel, t: Task, mm: Mm, va: int) -> Steps:
     pte = mm.pte.pop(va, None)
     if isinstance(pte, int):
         slot = k.slot(pte)
-        if not k.wrong("zap-does-not-free", t):
+        if not k.wrong("zap-does-not-free"):
             k.tell(t, "free_swap_and_cache", f"(free_swap_and_cache+0x0/0x100) entry={pte:#x}")
             k.say(t, "swap_clear", f"mm={mm.addr:#x} entry={pte:#x} why={'1' if k.ring.hooks else 'zap'}")
             yield None
             swap_free(k, t, pte, "free_swap_and_cache+0x53/0x100")
-            if k.wrong("zap-frees-twice", t):
+            if k.wrong("zap-frees-twice"):
                 swap_free(k, t, pte, "free_swap_and_cache+0x53/0x100")
             if slot is not None and slot.count == 0 and slot.cache is not None and not slot.cache.locked:
                 leave_cache(k, t, slot.cache)

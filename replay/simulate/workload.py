@@ -122,7 +122,7 @@ def clone_thread(k: Kernel, t: Task) -> Steps:
     assert mm is not None
     child = new_task(k, "thr")
     child.mm = mm
-    if not k.wrong("thread-without-get", t):
+    if not k.wrong("thread-without-get"):
         k.say(t, "mmget", f"mm={mm.addr:#x} users={mm.users}")
         mm.users += 1
     yield None
@@ -144,7 +144,7 @@ def do_exit(k: Kernel, t: Task) -> Steps:
         k.cpus[t.cpu].lazy = mm
     t.mm = None
     k.unlock(t, t.alloc_lock, told=False)
-    if not k.wrong("exit-forgets-put", t):
+    if not k.wrong("exit-forgets-put"):
         yield from mmput(k, t, mm)
     k.point(t, "sched_process_exit", f"comm={t.comm} pid={t.pid} prio=120")
 
