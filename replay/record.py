@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 
-class At(msgspec.Struct):
+class At(msgspec.Struct, gc=False):
     """Where and when: the position of a record in the log and its context columns.
 
     `line` is 1-based, `offset` the byte offset of the line's first byte in the decompressed log. `ts` is an integer:
@@ -27,7 +27,7 @@ class At(msgspec.Struct):
     seq: int = 0
 
 
-class Record(msgspec.Struct):
+class Record(msgspec.Struct, gc=False):
     """One event as the log shows it: `name` without a system prefix (`mmput`), `args` the bytes after `name: `.
 
     `name` is interned. `tgid`, `flags`, `ts_text` are as printed (None where the dialect has none). `last_line` is the
@@ -44,7 +44,7 @@ class Record(msgspec.Struct):
     last_line: int = 0
 
 
-class Loss(msgspec.Struct):
+class Loss(msgspec.Struct, gc=False):
     """Events that are missing, as an interval on one CPU: after `since`, up to `until`.
 
     `at` is the marker's own place (its `ts` is `until`). `since` is the time of the last record seen on that CPU before
@@ -62,7 +62,7 @@ class Loss(msgspec.Struct):
     kind: str
 
 
-class Unparsed(msgspec.Struct):
+class Unparsed(msgspec.Struct, gc=False):
     """A line that could not be read: kept with its reason, never dropped. `severity`: info, data_loss, error."""
 
     at: At

@@ -35,13 +35,15 @@ _OF_ONE_GET = frozenset({"get_task_mm", "mmlist_visit"})
 
 Handler = Callable[[At, dict[str, bytes], list[e.Event]], None]
 
+_NO_GET = ("", None)
+_LEADS = (b"(", b"__probe_")
+"""How the payload of a probe begins: with the probed place, as trace_probe.c or `trace-cmd report -R` print it."""
+
 
 def is_explicit(record: Record) -> bool:
-    """Whether `record` is an event of layer A: no probed place leads it, as trace_probe.c or `trace-cmd report -R` print it."""
+    """Whether `record` is an event of layer A: no probed place leads it."""
     name = record.name
-    return name in EXPLICIT_ONLY or (
-        name not in PROBE_ONLY and not record.args.lstrip(b" ").startswith((b"(", b"__probe_"))
-    )
+    return name in EXPLICIT_ONLY or (name not in PROBE_ONLY and not record.args.lstrip(b" ").startswith(_LEADS))
 
 
 class Binder:
@@ -71,22 +73,32 @@ class Binder:
         )
         self._tasks = tasks
         self._before = probes.before
-        self._explicit: dict[str, Handler] = {n: getattr(explicit, "on_" + n) for n in _explicit.NAMES}
-        self._probes: dict[str, Handler] = {n: getattr(probes, "on_" + n) for n in _probes.NAMES}
+        self._handlers: dict[str, tuple[Handler | None, Handler | None, bool]] = {
+            name: (
+                getattr(explicit, "on_" + name, None) if name not in PROBE_ONLY else None,
+                getattr(probes, "on_" + name, None) if name not in EXPLICIT_ONLY else None,
+                name in _OF_ONE_GET,
+            )
+            for name in NAMES
+        }
 
     def bind(self, record: Record) -> list[e.Event]:
-        """The events that `record` is; none if it says nothing to the model."""
+        """The events that `record`, of one of NAMES, is; none if it says nothing to the model."""
         out: list[e.Event] = []
+        at = record.at
         name = record.name
-        explicit = is_explicit(record)
-        if record.at.pid is None and not explicit:
-            return out  # what a probe means depends on what its task is in the middle of
-        handler = (self._explicit if explicit else self._probes).get(name)
-        self._before(record.at, name)
-        if name not in _OF_ONE_GET:
-            self._tasks.of(record.at).last = ("", None)
+        handler, probe, of_one_get = self._handlers[name]
+        if handler is None or (probe is not None and record.args.lstrip(b" ").startswith(_LEADS)):
+            if at.pid is None:
+                return out  # what a probe means depends on what its task is in the middle of
+            handler = probe
+        task = self._tasks.of(at)
+        if task.brackets or task.pending_free is not None:
+            self._before(task, name)
+        if not of_one_get:
+            task.last = _NO_GET
         if handler is not None:
-            handler(record.at, fields(record), out)
+            handler(at, fields(record), out)
         return out
 
     def lost(self, loss: Loss) -> list[e.Event]:

@@ -63,9 +63,8 @@ class EntryProbes:
             bracket = Bracket(kind, at, self.tasks.epoch, mm=mm, src=src, pid=pid, path=path)
             self.tasks.of(at).brackets.append(bracket)
 
-    def before(self, at: At, name: str) -> None:
-        """To be called before each record of layer B: closes an exit_mmap that this line shows to be over."""
-        task = self.tasks.of(at)
+    def before(self, task: Task, name: str) -> None:
+        """To be called before each record of a task in the middle of something: closes an exit_mmap that it shows to be over."""
         if task.brackets and task.brackets[-1].kind == "exit_mmap" and name in _OUTSIDE_EXIT:
             task.brackets.pop()
         if task.pending_free is not None and name != "__swap_entry_free_ret":

@@ -27,11 +27,7 @@ from collections.abc import Iterator
 from mmlist.replay.invariants.base import ALL, Finding, Invariant, name, needs, witness
 from mmlist.replay.model import State
 from mmlist.replay.model.changes import Assigned, Counted, Unbalanced
-from mmlist.replay.model.holdings import UNDERFLOW
 from mmlist.replay.record import At
-
-_UNDERFLOW_26 = 0xFFFF
-"""The same in an unsigned short, where 255 is a count like any other (2.6 mm/swapfile.c: swap_entry_free)."""
 
 
 def check(change: Counted | Assigned | Unbalanced, state: State) -> Iterator[Finding]:
@@ -42,17 +38,16 @@ def check(change: Counted | Assigned | Unbalanced, state: State) -> Iterator[Fin
     if isinstance(change, Assigned):
         area = state.areas.get(state.type_of(change.entry))
         judged = state.carries.duplicates_visible and area is not None and area.used and change.mm.born is not None
-        if change.why == "fork" and not change.copied and judged:
+        if change.why == "fork" and judged:
             yield _copied(change)
-        elif change.why == "unmap" and not change.copied and judged and state.carries.counts_explicit:
+        elif change.why == "unmap" and judged and state.carries.counts_explicit:
             entry = state.entries.get(change.entry)
             if entry is not None and entry.fresh and entry.allocated is not None:
                 yield _never_duplicated(change, entry.allocated)
         return
     if change.what == "usage":
-        if change.usage == (_UNDERFLOW_26 if state.profile.cache_in_count else UNDERFLOW):
-            yield _underflow(change)
-    elif change.before == 0 and change.state is not None:
+        yield _underflow(change)
+    elif change.state is not None:
         again = change.what == "duplicate" and change.state.cached is False and state.carries.allocs_visible
         if again or (change.what == "free" and not state.carries.usage_visible):
             yield _unused(change)

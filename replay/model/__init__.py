@@ -62,6 +62,7 @@ class State(Owners):
         self.owner_of: dict[int, Mm] = {}
         self.looked = self.unnamed = 0
         self.forget_slots()
+        self.watches = carries.locks
         self._handlers = self._bind_handlers()
 
     def _bind_handlers(self) -> dict[type[e.Event], Callable[[Any], None]]:
@@ -74,27 +75,27 @@ class State(Owners):
     def step(self, event: e.Event) -> list[Change]:
         """Step on one event; what it changed, in order."""
         self.changes = []
-        self.now = event.at
+        self.now = at = event.at
         self.ties.note(event)
-        if event.at.cpu not in self.cpus:
-            self.cpus.add(event.at.cpu)
-        if self.deferred:
-            self.look_again(event.at)
-        if self.carries.locks:
+        if at.cpu not in self.cpus:
+            self.cpus.add(at.cpu)
+        if self.deferred and at.cpu in self.deferred:
+            self.look_again(at)
+        if self.watches:
             self.watch(event)
         if self.unsettled:
             self.settle(event)
         if self.transients:
             self.not_transient(event)
         if self.unjoined:
-            self.joins_to_come(event.at)
+            self.joins_to_come(at)
         if self.nr_odd is not None:
-            self.nr_settled(event.at)
+            self.nr_settled(at)
         if self.swapoffs:
             self.progressed(event)
         if self.stray:
             self.not_in_swapoff(event)
-        if self.slots_in_doubt:
+        if self.reused or self.lows or self.freed_holding or self.leftover:
             self.settle_slots(event)
         if self.balanced:
             self.outside_page_tables(event)

@@ -50,17 +50,6 @@ class Balance(Slots):
         self.cpu_seen = {}
         self.began = {}
 
-    @property
-    def slots_in_doubt(self) -> bool:
-        """Whether something waits for a later line."""
-        return bool(self.leftover) or super().slots_in_doubt
-
-    @property
-    def balanced(self) -> bool:
-        """Whether each pte and each count is an event of its own."""
-        carries = self.carries
-        return carries.counts_explicit and carries.clears_explicit and carries.unuse_clears and carries.assigns_explicit
-
     def on_swap_clear(self, event: e.SwapClear) -> None:
         """A pte lets go: the count goes down with it."""
         if self.balanced and event.observed:

@@ -155,12 +155,11 @@ class Left(Change):
 
 
 class Assigned(Change):
-    """A pte of the mm now holds `entry`. `copied` is False where a fork copied it without a duplicate of its own."""
+    """A pte of the mm now holds `entry`, and the task that set it made no duplicate of its own."""
 
     mm: Mm
     entry: int
     why: str
-    copied: bool
 
 
 class Unlisted(Change):
@@ -175,11 +174,10 @@ class Unlisted(Change):
 
 
 class Counted(Change):
-    """The count of `entry` was changed by `what` (duplicate, free, usage). `before` is the count then, None unknown."""
+    """The count of `entry` was 0 at `what` (duplicate, free), or below (usage: what a free left in swap_map)."""
 
     entry: int | None
     what: str
-    before: int | None
     usage: int | None
     state: Entry | None
     mm: Mm | None

@@ -48,6 +48,11 @@ class Carries(msgspec.Struct, frozen=True):
     locks: bool = False  # lock_acquire and lock_release
     gets_explicit: bool = False  # mm_users can be counted: gets and puts are explicit
 
+    @property
+    def balanced(self) -> bool:
+        """Whether each pte and each count is an event of its own."""
+        return self.counts_explicit and self.clears_explicit and self.unuse_clears and self.assigns_explicit
+
 
 class Core:
     """The state, and the few operations that every part needs."""
@@ -65,6 +70,7 @@ class Core:
         """`mmlist_offset` in bytes, `init_mm` an address, each None if unknown; `grain` is the clock's, in units of ts."""
         self.profile = profile
         self.carries = carries
+        self.balanced = carries.balanced
         self.offset = mmlist_offset
         self.init_mm = init_mm
         self.head_address = None if init_mm is None or mmlist_offset is None else init_mm + mmlist_offset

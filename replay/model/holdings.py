@@ -14,6 +14,8 @@ from mmlist.replay.record import At
 
 UNDERFLOW = 255
 """swap_map after a free of an unused entry: 0 - 1 in an unsigned char (mm/swapfile.c: __swap_entry_free_locked)."""
+UNDERFLOW_26 = 0xFFFF
+"""The same in an unsigned short, where 255 is a count like any other (2.6 mm/swapfile.c: swap_entry_free)."""
 
 _PENDING = 4096
 """Duplicates of one task that wait for their pte; shmem's never come, so the oldest go."""
@@ -117,7 +119,8 @@ class Holdings(Numbers, ABC):
             entry.count = 0
         entry.fresh = False
         before = entry.count if known else None
-        self.emit(Counted(at, value, what, before, None, entry, mm, entry.at, entry.counted_since))
+        if before == 0:
+            self.emit(Counted(at, value, what, None, entry, mm, entry.at, entry.counted_since))
         if before is None:
             entry.count = None
         else:
@@ -129,7 +132,8 @@ class Holdings(Numbers, ABC):
         """What __swap_entry_free left in swap_map: count, SWAP_HAS_CACHE 0x40, COUNT_CONTINUED 0x80."""
         mm = self.mm_at(event.mm, event.at) if event.mm else None
         entry = self.entry(event.entry) if event.entry is not None else None
-        self.emit(Counted(event.at, event.entry, "usage", None, event.usage, entry, mm))
+        if event.usage == (UNDERFLOW_26 if self.profile.cache_in_count else UNDERFLOW):
+            self.emit(Counted(event.at, event.entry, "usage", event.usage, entry, mm))
         if entry is not None and self.profile.cache_in_count:  # an unsigned short without flags
             entry.count, entry.seq, entry.at = event.usage, event.at.seq, event.at
         elif entry is not None and not event.usage & _CONTINUED:
@@ -200,7 +204,8 @@ class Holdings(Numbers, ABC):
             self.join_assigned(mm, event.entry, event.why, event.at)
         if event.observed and mm.placed is not None:
             self.place_assigned(mm, event.why, event.at)
-        self.emit(Assigned(event.at, mm, event.entry, event.why, duplicated or not event.observed))
+        if event.observed and not duplicated:
+            self.emit(Assigned(event.at, mm, event.entry, event.why))
         if event.observed:
             self.check_unlisted(mm, event.at, "assigned", inferred=False, entry=event.entry)
 

@@ -68,11 +68,6 @@ class Slots(Locks):
         self.saturated = set()
         self.cleared = {}
 
-    @property
-    def slots_in_doubt(self) -> bool:
-        """Whether something waits for a later line."""
-        return bool(self.reused or self.lows or self.freed_holding)
-
     def settle_slots(self, event: e.Event | None) -> None:
         """Before a step on `event` (None: the log has ended): what waited is explained by it, or told, or waits on."""
         at = event.at if event is not None else None

@@ -64,7 +64,8 @@ class Ties:
         self.doubts: dict[Subject, list[Doubt]] = {}
         self._forgotten: dict[Subject, int] = {}
         self._all_since: At | None = None
-        self._now: int | None = None
+        self._until: int | None = None
+        self._first: e.Event | None = None
         self._window: list[e.Event] = []
         self._indexed = 0
         self._past: dict[Subject, _Past] = {}
@@ -75,13 +76,17 @@ class Ties:
         ts = event.at.ts
         if ts is None:
             return
-        now, self._now = self._now, ts
-        if now is None or ts > now + self.grain:
-            self._window = [event]
-            self._indexed = 0
-            if self._past:
-                self._past, self._locals = {}, {}
+        until, self._until = self._until, ts + self.grain
+        if until is None or ts > until:
+            self._first = event
+            if self._window:
+                self._window = []
+                self._indexed = 0
+                if self._past:
+                    self._past, self._locals = {}, {}
         else:
+            if not self._window and self._first is not None:
+                self._window.append(self._first)
             self._window.append(event)
             if event.at.cpu != self._window[0].at.cpu or self._indexed:
                 self._index()
