@@ -23,7 +23,7 @@ from mmlist.replay.record import At, Loss, Record, Unparsed
 from mmlist.replay.setup import Setup, doubt
 from mmlist.replay.skim import names_in_text
 
-_KEPT = (c.Born, c.Joined, c.Left, c.Zero, c.ExitBegan, c.Freed, c.Drained, c.SwapoffEnded, c.Unlisted)
+_KEPT = frozenset({c.Born, c.Joined, c.Left, c.Zero, c.ExitBegan, c.Freed, c.Drained, c.SwapoffEnded, c.Unlisted})
 _FIELDS = frozenset(
     {
         "mm", "parent", "child", "oldmm", "dst", "src", "old", "entry", "usage", "pid", "type", "ret", "path", "flags",
@@ -57,6 +57,7 @@ class History:
         self.late = ""
         self.names: set[str] = set()
         self.ours: Counter[str] = Counter()
+        self._all_events = options.all_events
 
     def _not_carried(self) -> None:
         """The log has ended: what it was only thought to carry, from its text, it does not."""
@@ -79,10 +80,10 @@ class History:
 
     def facts(self) -> Iterator[f.Fact]:
         """All facts, the run last."""
-        self.parser = self.setup.new_parser()
+        self.parser, said = self.setup.begun()
         last: At | None = None
         state = self.state
-        items = ordered(self.setup.records(self.parser))
+        items = ordered(said)
         for item in items:
             if isinstance(item, Record):
                 last = item.at
@@ -112,39 +113,37 @@ class History:
 
     def _record(self, record: Record) -> None:
         """Step on a record; what becomes a fact by it is put with the state's."""
-        at, state = record.at, self.state
-        self.seq = at.seq
-        if record.name not in self.names and _readable(record):
-            self.names.add(record.name)
-        self.ours[record.name] += 1
-        if at.seq != at.line:
-            state.facts.append(f.Reordered(at.line, at.seq))
-        if at.pid is not None:
-            self._task(at.pid, at)
+        at, name, state, judge = record.at, record.name, self.state, self.judge
+        seq, pid = at.seq, at.pid
+        self.seq = seq
+        if name not in self.names and _readable(record):
+            self.names.add(name)
+        self.ours[name] += 1
+        if seq != at.line:
+            state.facts.append(f.Reordered(at.line, seq))
+        if pid is not None:
+            span = self.tasks.get(pid)
+            if span is None:
+                self.tasks[pid] = f.TaskSpan(pid, at.comm, at.line)
+            else:
+                span.comm = at.comm
         kept: c.Change | None = None
         events = self.binder.bind(record)
         for event in events:
             changes = state.step(event)
-            if self.judge.waiting:
-                self.judge.later(at)
+            if judge.recent:
+                judge.later(at)
             if changes:
-                self.judge.judge(changes)
+                judge.judge(changes)
                 for change in changes:
-                    if isinstance(change, _KEPT) and change.at is at:
+                    if type(change) in _KEPT and change.at is at:
                         kept = change
-            elif isinstance(event, Swapoff):
+            elif type(event) is Swapoff:
                 kept = c.Saw(at, "swapoff")
-            elif isinstance(event, TaskExit) and (span := self.tasks.get(event.pid)) is not None:
+            elif type(event) is TaskExit and (span := self.tasks.get(event.pid)) is not None:
                 span.exit_line = at.line
-        if kept is not None or self.options.all_events:
+        if kept is not None or self._all_events:
             state.facts.append(_event_row(record, kept, events[0] if events else None))
-
-    def _task(self, pid: int, at: At) -> None:
-        span = self.tasks.get(pid)
-        if span is None:
-            self.tasks[pid] = f.TaskSpan(pid, at.comm, at.line)
-        else:
-            span.comm = at.comm
 
     def _loss(self, loss: Loss) -> Iterator[f.Fact]:
         self.losses[loss.kind] += 1

@@ -77,7 +77,8 @@ class Judge:
         self._latest: dict[Key, int] = {}
         self._on_releases: set[int] = set()
         self._by_id: dict[int, Violation] = {}
-        self._recent: list[_Fresh] = []
+        self.recent: list[_Fresh] = []
+        """Violations so fresh that a line to come may not be later than they are."""
         self._unordered: dict[int, _Unordered] = {}
         self._broken_ring: int | None = None
 
@@ -85,11 +86,6 @@ class Judge:
     def reports_loss(self) -> bool:
         """Whether the log's dialect says when events are missing."""
         return self._reports_loss
-
-    @property
-    def waiting(self) -> bool:
-        """Whether a violation is so fresh that a line to come may not be later than it."""
-        return bool(self._recent)
 
     def judge(self, changes: list[Change]) -> None:
         """Ask every invariant that listens to one of `changes`."""
@@ -100,8 +96,8 @@ class Judge:
 
     def later(self, at: At) -> None:
         """The model has stepped on a line after a violation, which the clock may not set after it: it may explain it."""
-        self._recent = [one for one in self._recent if not _over(one.violation.at, at, self._state.grain)]
-        for one in self._recent:
+        self.recent = [one for one in self.recent if not _over(one.violation.at, at, self._state.grain)]
+        for one in self.recent:
             doubt = self._state.ties.doubt(one.subjects, one.since)
             violation = one.violation
             if doubt is not None and violation.certainty != "undecided":
@@ -161,7 +157,7 @@ class Judge:
         self._keep_order(violation.id, unordered)
         self._by_id[violation.id] = violation
         if not finding.alone:
-            self._recent.append(_Fresh(violation, _subjects(invariant.code, finding), finding.since))
+            self.recent.append(_Fresh(violation, _subjects(invariant.code, finding), finding.since))
         if finding.spreads and cause is None and self._broken_ring is None:
             self._broken_ring = violation.id
         self._rows[key] = violation

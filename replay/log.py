@@ -202,7 +202,7 @@ class Log:
         return found
 
     def _chunks(self) -> Iterator[bytes]:
-        digest, size = hashlib.sha256(), 0
+        digest, size = None if self._sha256 is not None else hashlib.sha256(), 0
         with self._opener() as file:
             read = getattr(file, "read1", file.read)
             more = True
@@ -219,11 +219,13 @@ class Log:
                     pieces.append(piece)
                     missing -= len(piece)
                 chunk = b"".join(pieces)
-                digest.update(chunk)
+                if digest is not None:
+                    digest.update(chunk)
                 size += len(chunk)
                 if chunk:
                     yield chunk
-        self._size, self._sha256 = size, digest.hexdigest()
+        if digest is not None:
+            self._size, self._sha256 = size, digest.hexdigest()
 
     def _pieces(self) -> Iterator[Piece]:
         """The text of the log, unpacked."""

@@ -71,9 +71,11 @@ class Ordered:
                 times = known[start:] + times
                 chunk = waiting[start:] + chunk
                 del known[start:], waiting[start:]
-        order = sorted(range(len(times)), key=times.__getitem__)
-        known.extend([times[i] for i in order])
-        waiting.extend([chunk[i] for i in order])
+        if times != sorted(times):
+            order = sorted(range(len(times)), key=times.__getitem__)
+            times, chunk = [times[i] for i in order], [chunk[i] for i in order]
+        known.extend(times)
+        waiting.extend(chunk)
 
     def _stamps(self, chunk: list[Record | Loss]) -> list[int]:
         """The times to sort by; what has none stays behind what was read before it."""

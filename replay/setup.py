@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 
 from mmlist.replay import facts as f
@@ -15,6 +15,7 @@ from mmlist.replay.mapping import Item
 from mmlist.replay.model import State, type_shift
 from mmlist.replay.options import Options
 from mmlist.replay.parse import Parser
+from mmlist.replay.payload import forget
 from mmlist.replay.record import Record
 from mmlist.replay.skim import capture_header, names_in_text
 from mmlist.replay.survey import DECISIVE, Survey, survey
@@ -39,6 +40,7 @@ class Setup:
         self.mapping = options.mapping
         self.aliases = None if self.mapping is None else self.mapping.aliases
         self.mapped: Counter[str] = Counter()
+        self._begun: tuple[deque[Item], Iterator[Item]] | None = None
         self.survey, self.parser = self._surveyed()
         self.checked = self.statuses()
         self.grain = _grain(self.parser, self.survey.clock)
@@ -74,7 +76,7 @@ class Setup:
         return state, binder, Judge(active, state, reports_loss=reports_loss, doubt=doubt(self.parser))
 
     def new_parser(self) -> Parser:
-        """A parser at the log's beginning."""
+        """A parser at the log's beginning, with which nothing was read yet."""
         return Parser(self.log, NAMES if self.mapping is None else self.mapping.names)
 
     def records(self, parser: Parser) -> Iterator[Item]:
@@ -83,6 +85,15 @@ class Setup:
             return parser.records()
         self.mapped.clear()
         return self.mapping.records(parser.records(), parser.ledger, self.mapped)
+
+    def begun(self) -> tuple[Parser, Iterator[Item]]:
+        """A parser and all that it says of the log: what the survey has read is not read again, the first time."""
+        begun, self._begun = self._begun, None
+        if begun is None:
+            parser = self.new_parser()
+            return parser, self.records(parser)
+        forget()
+        return self.parser, _on(*begun)
 
     def _surveyed(self) -> tuple[Survey, Parser]:
         """Survey the log's beginning; all of it only if an event that decides something stands first further on."""
@@ -110,10 +121,15 @@ class Setup:
                 break
         parser = self.new_parser()
         taken = 0
+        read: deque[Item] = deque()
+        items = self.records(parser)
+        self._begun = None if limit is None else (read, items)
 
         def records() -> Iterator[Record]:
             nonlocal taken
-            for item in self.records(parser):
+            for item in items:
+                if limit is not None:
+                    read.append(item)
                 if isinstance(item, Record):
                     yield item
                     taken += 1
@@ -142,6 +158,13 @@ class Setup:
                 reason = "the log has none of " + ", ".join(sorted(any_of))
                 return f.Checked(code, invariant.slug, severity, "not checked", reason)
         return f.Checked(code, invariant.slug, severity, "checked")
+
+
+def _on(read: deque[Item], items: Iterator[Item]) -> Iterator[Item]:
+    """What was read, which is let go meanwhile, and what is still to be read."""
+    while read:
+        yield read.popleft()
+    yield from items
 
 
 def _known_codes(options: Options, invariants: list[Invariant]) -> None:

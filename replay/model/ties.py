@@ -64,7 +64,7 @@ class Ties:
         self.doubts: dict[Subject, list[Doubt]] = {}
         self._forgotten: dict[Subject, int] = {}
         self._all_since: At | None = None
-        self._until: int | None = None
+        self._now: int | None = None
         self._first: e.Event | None = None
         self._window: list[e.Event] = []
         self._indexed = 0
@@ -76,8 +76,8 @@ class Ties:
         ts = event.at.ts
         if ts is None:
             return
-        until, self._until = self._until, ts + self.grain
-        if until is None or ts > until:
+        now, self._now = self._now, ts
+        if now is None or ts > now + self.grain:
             self._first = event
             if self._window:
                 self._window = []
