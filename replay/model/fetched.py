@@ -51,6 +51,8 @@ class Observed(Looks):
             if event.count < 1 and event.name in _HOLDERS:
                 self.emit(CountSeen(event.at, mm, event.count, event.name))
         if event.next is not None and self.offset is not None:
+            if mm.listed == MEMBER and event.prev is not None and self._as_known(mm, event.next, event.prev, event.at):
+                return
             self.look_at_birth(mm, event)
             self._links(mm, event.next, event.prev, event.at, event.name, final=event.at.ts is None)
 
@@ -88,6 +90,32 @@ class Observed(Looks):
         mm.users, mm.users_at = users, at
 
     # --- one node ----------------------------------------------------------------------------------------------------
+
+    def _as_known(self, mm: Mm, next_: int, prev: int, at: At) -> bool:
+        """Whether a confirmed member stands between the very nodes that it is known to stand between: most looks are so.
+
+        It comes to what `_links` does, which looks for what may be odd; of neighbours that live, nothing is.
+        """
+        assert self.offset is not None
+        node, span = mm.node, mm.membership
+        if not mm.confirmed or span is None or span.joined_seen_line is None or not self.carries.joins_visible:
+            return False
+        if not (self.profile.swap_only or mm.used) or (next_ == prev and next_ != self.head_address):
+            return False
+        for link, other in ((next_, node.next), (prev, node.prev)):
+            if other is None or other is node:
+                return False
+            if other.mm is None:
+                if link != self.head_address:
+                    return False
+            elif link != other.mm.address + self.offset or self.mms.get(other.mm.address) is not other.mm:
+                return False
+            else:
+                other.mm.last_seen = at
+        mm.linked_seen = at
+        mm.listed_seq = node.seq = at.seq
+        self.compared += 2
+        return True
 
     def _links(self, mm: Mm, next_: int, prev: int | None, at: At, name: str, *, final: bool) -> None:
         assert self.offset is not None

@@ -181,8 +181,9 @@ class Slots(Locks):
                 self._unknown(entry)  # it may be of who had the slot before
             entry.last = event.at
         super().on_swap_free(event)
-        for value in self.saturated.intersection(range(event.entry, event.entry + event.nr)):
-            self.entry(value).count = SWAP_MAP_MAX
+        if self.saturated:
+            for value in self.saturated.intersection(range(event.entry, event.entry + event.nr)):
+                self.entry(value).count = SWAP_MAP_MAX
 
     def on_swap_usage(self, event: e.SwapUsage) -> None:
         """What a free left in swap_map: in 2.6 the count alone."""
