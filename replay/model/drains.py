@@ -181,6 +181,7 @@ class Drains(Swapoffs):
             here = mm.left is at
             if not here and not final:
                 return False
-            if here or (self.carries.exit_visible and self.list_known(mm) and not self._later(mm.left, at)):
+            live = self.carries.exit_visible or mm.seen_alive(at)
+            if here or (live and self.list_known(mm) and not self._later(mm.left, at)):
                 self.emit(DrainMisplaced(at, "poisoned", None, mm.left, len(self.members), mm))
         return super()._poison(mm, next_, prev, at, name, final)

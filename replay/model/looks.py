@@ -150,7 +150,7 @@ class Looks(Lives):
             if mm.joined is None and mm.duplicated is None and self.carries.all_joins_visible:
                 self.broken_look(at, mm, "deleted", next_, prev, name, sure=False, since=mm.born)
             return
-        if not self.carries.exit_visible and not (mm.last_fetch is at and (mm.users or 0) > 0):
+        if not self.carries.exit_visible and not mm.seen_alive(at):
             return
         self.broken_look(at, mm, "poisoned", next_, prev, name, sure=False, since=mm.joined or mm.born)
 

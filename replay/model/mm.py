@@ -158,6 +158,11 @@ class Mm:
         """Whether mm_users has reached 0."""
         return self.zero is not None or self.exit_began is not None
 
+    def seen_alive(self, at: At) -> bool:
+        """Whether a line no earlier than `at` fetched its mm_users, and they are above 0."""
+        fetch = self.last_fetch
+        return fetch is not None and fetch.seq >= at.seq and (self.users or 0) > 0 and not self.dying
+
     def seen_linked(self, at: At) -> bool:
         """Whether the line `at` itself fetched the node and found it linked."""
         return self.linked_seen is at
