@@ -133,6 +133,7 @@ class Judge:
                 known.signature = signature
                 self._span(known, finding)
                 self._keep_order(known.id, unordered)
+                self._fresh(known, finding)
             return
         violation = Violation(
             id=len(self.violations) + 1,
@@ -156,8 +157,7 @@ class Judge:
         self.violations.append(violation)
         self._keep_order(violation.id, unordered)
         self._by_id[violation.id] = violation
-        if not finding.alone:
-            self.recent.append(_Fresh(violation, _subjects(invariant.code, finding), finding.since))
+        self._fresh(violation, finding)
         if finding.spreads and cause is None and self._broken_ring is None:
             self._broken_ring = violation.id
         self._rows[key] = violation
@@ -171,6 +171,11 @@ class Judge:
         self._latest.setdefault((invariant.code, mm, generation), violation.id)
         self._latest[invariant.code, -1, -1] = violation.id
         self._span(violation, finding)
+
+    def _fresh(self, violation: Violation, finding: Finding) -> None:
+        """Lines may come that the clock does not set after what `violation` was now found by."""
+        if not finding.alone:
+            self.recent.append(_Fresh(violation, _subjects(violation.code, finding), finding.since))
 
     def _claim(self, cause: Violation, first: At, last: At) -> None:
         """Holders that a drain between two lines of a task left unlisted: only now is it known that the drain was wrong."""

@@ -60,9 +60,21 @@ class Memberships(Holdings):
             parent.listed = UNKNOWN
             parent.node.unknown(at.ts)
         known = True
-        if parent is not None:
+        places = {due.after, *(other.after for other in (mm.joining or {}).values())}
+        if len(places) > 1:
+            self._one_of(places, at)
+            parent, known = None, False
+        elif parent is not None:
             parent, known = self._fork_place(parent, at)
         self.join(mm, due.site, parent, due.begin, at, observed=False, known_place=known)
+        if len(places) > 1:
+            mm.join_cause = None  # which of the tasks has joined it is not known
+
+    def _one_of(self, places: set[int], at: At) -> None:
+        """Several tasks were about to link an mm: it is linked after one of `places`, nobody knows which."""
+        for place in places:
+            node = self.list.head if place == INIT_MM else self.mm_at(place, at).node
+            self.list.unknown_after(node, at.ts)
 
     def join_assigned(self, mm: Mm, entry: int, why: str, at: At) -> None:
         """Without list events: an mm that is off the list is linked before the pte that holds its first entry is set.
