@@ -72,6 +72,7 @@ class Log:
         self.name = name
         self.archived = archived
         self.damage: str | None = None
+        self.position = 0  # bytes of the decompressed content that the pass now going on has read
         self._path = path
         self._spooled = spooled
         self._size: int | None = None
@@ -222,6 +223,7 @@ class Log:
                 if digest is not None:
                     digest.update(chunk)
                 size += len(chunk)
+                self.position = size
                 if chunk:
                     yield chunk
         if digest is not None:

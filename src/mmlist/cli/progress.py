@@ -1,44 +1,71 @@
-"""Progress on standard error, where a person is looking; nothing anywhere else."""
+"""How far a replay is, on a terminal: how much of the log, how fast, how long still, violations so far."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from mmlist.replay.facts import Fact
+from mmlist.replay.history import History
+from mmlist.replay.log import Log
 
-Watch = Callable[[Iterable[Fact]], Iterator[Fact]]
+_EVERY = 0.2  # seconds
+_MB = 1_000_000
 
-_EVERY = 100  # facts between two looks
+
+class Watched:
+    """What is shown: once there is a history, its violations so far."""
+
+    history: History | None = None
+
+    @property
+    def words(self) -> str:
+        """What is going on."""
+        if self.history is None:
+            return "a first look"
+        found = len(self.history.judge.violations)
+        return f"{found:,} violation{'' if found == 1 else 's'} so far"
 
 
 @contextmanager
-def shown(log: str, wanted: bool) -> Iterator[Watch]:
-    """Something to pass facts through that shows how far the replay of `log` is."""
+def shown(log: Log, wanted: bool) -> Iterator[Watched]:
+    """Show how far `log` has been read, a few times a second; by the content's bytes, which a first look has counted."""
+    watched = Watched()
     # Not rich's own test: FORCE_COLOR makes it take any log of a CI for a terminal.
     if not wanted or os.environ.get("CI") or not sys.stderr.isatty():
-        yield iter
+        yield watched
         return
     from rich.console import Console
     from rich.markup import escape
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    speed = TextColumn("{task.fields[read]}")
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        speed,
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[said]}"),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        name = escape(log)
-        task = progress.add_task(f"{name}: a first look")
+        task = progress.add_task(escape(Path(log.name).name), total=None, read="", said=watched.words)
+        over = threading.Event()
 
-        def watch(facts: Iterable[Fact]) -> Iterator[Fact]:
-            for number, fact in enumerate(facts):
-                if number % _EVERY == 0:
-                    progress.update(task, description=f"{name}: {number:,} facts{_line(fact)}")
-                yield fact
+        def watch() -> None:
+            while not over.wait(_EVERY):
+                if watched.history is not None and progress.tasks[0].total is None:
+                    progress.reset(task, total=log.size)
+                rate = progress.tasks[0].speed
+                read = f"{log.position // _MB:,} MB" + (f", {rate / _MB:.1f} MB/s" if rate else "")
+                progress.update(task, completed=log.position, read=read, said=watched.words)
 
-        yield watch
-
-
-def _line(fact: Fact) -> str:
-    line = getattr(getattr(fact, "at", fact), "line", None)
-    return "" if line is None else f", at line {line:,}"
+        thread = threading.Thread(target=watch, daemon=True)
+        thread.start()
+        try:
+            yield watched
+        finally:
+            over.set()
+            thread.join()

@@ -16,10 +16,11 @@ from mmlist.cli.words import mapping
 from mmlist.db.read import runs
 from mmlist.notice import refused
 from mmlist.replay.errors import DatabaseError, InputError, MmlistError, OptionError
-from mmlist.replay.history import replay as facts_of
+from mmlist.replay.history import History
 from mmlist.replay.log import Log
 from mmlist.replay.options import Options
 from mmlist.report import Report
+from mmlist.timings import Timings
 
 _WORST_FIRST = (CANNOT_RUN, 1, 3, 0)
 
@@ -81,6 +82,7 @@ def _codes(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> fro
     help="What exit code 1 takes: an error, a suspicion too, nothing.",
 )
 @click.option("--strict", is_flag=True, help="Exit with 2 if any line could not be read.")
+@click.option("--timings", is_flag=True, help="Say what each stage takes, on standard error.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on a terminal.")
 @click.pass_context
 def replay(
@@ -92,6 +94,7 @@ def replay(
     form: str,
     fail_on: str,
     strict: bool,
+    timings: bool,
     quiet: bool,
     events: str,
     maps: tuple[str, ...],
@@ -119,7 +122,8 @@ def replay(
         try:
             for log in every_log(name):
                 try:
-                    report = run(log, options, database, progress=not quiet)
+                    times = Timings() if timings else None
+                    report = run(log, options, database, progress=not quiet, timings=times)
                 except InputError as error:
                     if not log.archived:
                         raise
@@ -129,6 +133,8 @@ def replay(
                 report.alone = len(logs) == 1 and (database is None or len(runs(database)) == 1)
                 for line in render.FORMATS[form](report):
                     click.echo(line)
+                for line in () if times is None else times.table(report.run.lines):
+                    click.echo(line, err=True)
                 if strict and (first := refused(report)) is not None:
                     codes.add(CANNOT_RUN)
                     why = f"with --strict, all of the log must be read: {report.unparsed:,} not"
@@ -152,21 +158,29 @@ def default_database(log: str) -> Path:
     return Path(("stdin" if log == "-" else Path(log).name) + ".db")
 
 
-def run(log: Log, options: Options, database: Path | None, *, progress: bool = False) -> Report:
-    """Replay one log, into the database where one is given."""
+def run(
+    log: Log, options: Options, database: Path | None, *, progress: bool = False, timings: Timings | None = None
+) -> Report:
+    """Replay one log, into the database where one is given; tell how far it is, and measure what it takes, if asked to."""
     report = Report()
     if database is not None:
         from mmlist.db.store import check_writable, store  # imported late: SQLAlchemy costs every start 0.2 s
 
         check_writable(database)
-    with shown(log.name, progress) as counted:
-        facts = counted(report.watch(facts_of(log, options)))
+    with shown(log, progress) as watched:
+        made = History if timings is None else timings.call("survey", History)
+        watched.history = history = made(log, options)
+        facts = history.facts()
+        if timings is not None:
+            timings.watch(history)
+            facts = timings.each("facts", facts)
         if database is None:
-            for _ in facts:
+            for _ in report.watch(facts):
                 pass
         else:
             report.database = str(database)
-            report.number = store(database, facts)
+            keep = store if timings is None else timings.call("store", store)
+            report.number = keep(database, report.watch(facts))
     return report
 
 
