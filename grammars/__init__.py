@@ -11,7 +11,7 @@ import functools
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from lark import Lark, Token, Tree
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 _FOLDER = Path(__file__).parent
 _CLASS = r"\[\^?(?:[^\]\\]|\\.)+\]"
 _ONE_REPEAT = re.compile(rf"(?:{_CLASS})*{_CLASS}(?:\+|\*|\{{[0-9]+\}})")
+
+
+class Found(Protocol):
+    """What a match of a compiled expression is asked for."""
+
+    def groupdict(self) -> dict[str, Any]:
+        """The groups by name, None for one that took no part."""
 
 
 class Refused(Exception):
@@ -87,7 +94,7 @@ def compiled(expression: str) -> re.Pattern[bytes]:
     return re.compile(expression.encode("latin-1"))
 
 
-def parts(found: re.Match[bytes]) -> dict[str, bytes]:
+def parts(found: Found) -> dict[str, bytes]:
     """The groups that took part, without what follows `__`; `kind` is the rule that start offered, if it offers any."""
     named = {name.partition("__")[0]: value for name, value in found.groupdict().items() if value is not None}
     kinds = [name for name in named if name.startswith("kind_")]

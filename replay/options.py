@@ -23,6 +23,7 @@ class Options:
     all_events: bool = False
     leak_after: float = LEAK_AFTER
     mapping: Mapping | None = None
+    fast: bool = True  # else Lark reads every line, with the same result
 
     def text(self) -> str:
         """The options that change the result, as one line: part of what a run is known by."""

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import msgspec
 
 from mmlist import grammars
-from mmlist.replay import payload
+from mmlist.replay import payload, reference
 from mmlist.replay.clock import Clock, Held, Suspect
 from mmlist.replay.dialect import Dialect, explain, tell
 from mmlist.replay.interned import Names, Numbers
@@ -27,6 +27,7 @@ from mmlist.replay.telling import Telling
 from mmlist.replay.wrapping import PLAIN, Places
 
 Item = Record | Loss | Unparsed
+Found = re.Match[bytes] | reference.Read
 
 _SPLIT = 4  # lines at most that one comm column is spread over
 _HELD = 8_192  # items held back at most while a line is undecided
@@ -55,8 +56,12 @@ class Parser:
     that they stood in (none: the log doesn't name them); all are complete when `records` is at its end.
     """
 
-    def __init__(self, log: Log, names: frozenset[str] | None = None) -> None:
-        """`names`: of the events wanted, `system:name` for one system's alone; None for every record of every kind."""
+    def __init__(self, log: Log, names: frozenset[str] | None = None, *, fast: bool = True) -> None:
+        """`names`: of the events wanted, `system:name` for one system's alone; None for every record of every kind.
+
+        Without `fast`, Lark reads every line in place of the expression compiled from its grammar: the same, slowly.
+        """
+        self._fast = fast
         self.ledger = Ledger()
         self.dialect = ""
         self._log = log
@@ -161,7 +166,7 @@ class Parser:
                 block, start = self._unwrapped(rest), 0
             if told.dialect is None:
                 line, start = self._notes_only(block, line)
-            elif told.dialect.full and not told.timeless and not self._systems:
+            elif self._fast and told.dialect.full and not told.timeless and not self._systems:
                 line, start = self._events(block, told.dialect, line, start, last)
             else:
                 line, start = self._partial(block, told.dialect, line, start, last)
@@ -180,7 +185,10 @@ class Parser:
             if self._running.mistaken:
                 self.lacking.add("task")  # of some lines
         absent, told, wrapping = dialect.scan.groupindex["absent"], self._told, self._told.wrapping
-        for number, m in enumerate(dialect.scan.finditer(block.data, start), line):
+        scan: Iterator[Found] = (
+            dialect.scan.finditer(block.data, start) if self._fast else reference.lines(dialect, block.data, start)
+        )
+        for number, m in enumerate(scan, line):
             if m[absent] is None and block.offset + m.start() >= self._skip:
                 self._take(number, block.offset + m.start(), grammars.parts(m), number)
             else:
@@ -257,7 +265,7 @@ class Parser:
 
     # --- by hand -----------------------------------------------------------------------------------------------------
 
-    def _odd(self, block: Block, number: int, m: re.Match[bytes], last: bool) -> None:
+    def _odd(self, block: Block, number: int, m: Found, last: bool) -> None:
         """A line that is no `name: args` behind context columns of the dialect."""
         offset = block.offset + m.start()
         if offset < self._skip:
@@ -276,7 +284,7 @@ class Parser:
         elif not self._note(number, offset, text):
             self._strange(block, number, m, text, last)
 
-    def _strange(self, block: Block, number: int, m: re.Match[bytes], text: bytes, last: bool) -> None:
+    def _strange(self, block: Block, number: int, m: Found, text: bytes, last: bool) -> None:
         """No note either: half a line, a line that was moved, the rest of a record, another dialect; else unparsed."""
         offset = block.offset + m.start()
         cut = self._log.damage is not None and not block.ended and m.end() == len(block.data)

@@ -77,7 +77,7 @@ class Setup:
 
     def new_parser(self) -> Parser:
         """A parser at the log's beginning, with which nothing was read yet."""
-        return Parser(self.log, NAMES if self.mapping is None else self.mapping.names)
+        return Parser(self.log, NAMES if self.mapping is None else self.mapping.names, fast=self.options.fast)
 
     def records(self, parser: Parser) -> Iterator[Item]:
         """What the log says, in our names."""

@@ -82,6 +82,9 @@ def _codes(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> fro
     help="What exit code 1 takes: an error, a suspicion too, nothing.",
 )
 @click.option("--strict", is_flag=True, help="Exit with 2 if any line could not be read.")
+@click.option(
+    "--fast/--no-fast", default=True, help="Without: Lark reads each line, a hundred times as slowly; same result."
+)
 @click.option("--timings", is_flag=True, help="Say what each stage takes, on standard error.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on a terminal.")
 @click.pass_context
