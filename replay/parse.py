@@ -59,7 +59,7 @@ class Parser:
     def __init__(self, log: Log, names: frozenset[str] | None = None, *, fast: bool = True) -> None:
         """`names`: of the events wanted, `system:name` for one system's alone; None for every record of every kind.
 
-        Without `fast`, Lark reads every line in place of the expression compiled from its grammar: the same, slowly.
+        Without `fast`, Lark reads every line in place of the expression compiled from its grammar: the same, slower.
         """
         self._fast = fast
         self.ledger = Ledger()

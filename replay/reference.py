@@ -1,6 +1,6 @@
 """Lines as Lark itself reads them, one after the other: the definition that the compiled expressions are held against.
 
-Slower by two orders of magnitude; `mmlist replay --no-fast` asks for it.
+Slower; `mmlist replay --no-fast` asks for it.
 """
 
 from __future__ import annotations

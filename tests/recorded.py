@@ -1,6 +1,6 @@
 """Texts of what replays of the fixtures yield, in one file, to be looked through as a diff when a change is meant.
 
-`ACCEPT=1 make test ARGS="-n 0 -k told"` (or `-k facts`, `-k findings`) writes the file anew.
+`ACCEPT=1 make test ARGS="-n 0 -k recorded"` writes the files anew.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The database: what is stored comes back, the same history gives the same rows, and nothing is ever half written."""
+"""The database: what is stored comes back, the same history gives the same rows, and nothing is ever half written.
+
+One file, over 400 lines: all tests write and read the one history of facts that stands at its top.
+"""
 
 from __future__ import annotations
 

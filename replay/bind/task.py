@@ -77,22 +77,22 @@ class Tasks:
     def __init__(self) -> None:
         """No task is known."""
         self._tasks: dict[int, Task] = {}
-        self._last: tuple[At | None, Task] = None, Task()  # one line's task is asked for several times
+        self._at: At | None = None
+        self._now = Task()  # that of `_at`: one line's task is asked for several times
         self.epoch = 0
 
     def of(self, at: At) -> Task:
         """The task that `at` is on."""
-        last, task = self._last
-        if at is last:
-            return task
+        if at is self._at:
+            return self._now
         key = at.pid or -1 - (at.cpu or 0)
-        known = self._tasks.get(key)
-        if known is None:
-            known = self._tasks[key] = Task()
-        if known.brackets:
-            known.forget(self.epoch)
-        self._last = at, known
-        return known
+        task = self._tasks.get(key)
+        if task is None:
+            task = self._tasks[key] = Task()
+        if task.brackets:
+            task.forget(self.epoch)
+        self._at, self._now = at, task
+        return task
 
     def by_pid(self, pid: int) -> Task:
         """The task `pid`, made if it was not known."""
@@ -104,7 +104,7 @@ class Tasks:
     def drop(self, pid: int) -> None:
         """Task `pid` is gone."""
         self._tasks.pop(pid, None)
-        self._last = None, Task()
+        self._at = None
 
     def lost(self) -> None:
         """Events were lost: any task may have returned from anything meanwhile."""

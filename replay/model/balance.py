@@ -11,7 +11,7 @@ import msgspec
 
 from mmlist.replay import events as e
 from mmlist.replay.model.changes import Unbalanced
-from mmlist.replay.model.slots import Slots
+from mmlist.replay.model.closed import ClosedAreas
 from mmlist.replay.record import At
 
 _OUTSIDE = (
@@ -34,7 +34,7 @@ class Half(msgspec.Struct):
     sure: bool = True
 
 
-class Balance(Slots):
+class Balance(ClosedAreas):
     """The steps on ptes and counts, each by its task."""
 
     halves: dict[int, dict[int, Half]]

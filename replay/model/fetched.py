@@ -11,14 +11,11 @@ from abc import abstractmethod
 
 from mmlist.replay import events as e
 from mmlist.replay.model.changes import CountSeen, Got
-from mmlist.replay.model.looks import Looks
-from mmlist.replay.model.mm import APART, MEMBER, OFF, REMOVED, UNKNOWN, Deferred, Mm
-from mmlist.replay.model.mmlist import Node
+from mmlist.replay.model.links import Links
+from mmlist.replay.model.mm import MEMBER, OFF, REMOVED, UNKNOWN, Deferred, Mm
 from mmlist.replay.model.profile import POISON_NEXT
 from mmlist.replay.model.swap import SwapoffCall
 from mmlist.replay.record import At
-
-_TRIES = 64
 
 _HOLDERS = frozenset(
     {
@@ -30,7 +27,7 @@ _HOLDERS = frozenset(
 """Probes at which the task, or the call that it is in, holds mm_users or what is left of their one mm_count."""
 
 
-class Observed(Looks):
+class Observed(Links):
     """The steps on fetched values."""
 
     deferred: dict[int | None, list[Deferred]]
@@ -60,12 +57,6 @@ class Observed(Looks):
         self.compared += 1
         if not equal:
             self.differ(at, what)
-
-    def differ(self, at: At, what: str) -> None:
-        """The log shows `what` and the model had another."""
-        self.differing += 1
-        if len(self.differences) < 1000:
-            self.differences.append((at, what))
 
     def _users(self, mm: Mm, users: int, at: At, name: str) -> None:
         if mm.dying and users > 0 and mm.zero is not None and mm.zero.seq <= self.loss_seq:
@@ -294,107 +285,6 @@ class Observed(Looks):
             span.joined_seen_line = at.line
             if mm.joined is at:
                 span.evidence = "observed"
-
-    # --- links -------------------------------------------------------------------------------------------------------
-
-    def _teach(self, node: Node, following: Node | None, before: Node | None, at: At) -> None:
-        """Take over what was observed of a node's neighbours; a neighbour is on the list, too."""
-        node.seq = at.seq
-        if following is not None:
-            node.set_next(following, at.ts)
-            following.set_prev(node, at.ts)
-            self._neighbour(following, at)
-        if before is not None:
-            node.set_prev(before, at.ts)
-            before.set_next(node, at.ts)
-            self._neighbour(before, at)
-
-    def _neighbour(self, node: Node, at: At) -> None:
-        mm = node.mm
-        if mm is not None and mm.listed == UNKNOWN:
-            self.learn_member(mm, at, before_log=mm.born is None and self.loss_seq == 0)
-
-    def _fits(self, node: Node, following: Node, before: Node | None, at: At, name: str, final: bool) -> bool:
-        one = self._next_fits(node, following, at)
-        other = before is None or self._prev_fits(node, before, at)
-        if one and other:
-            self.compared += 1 if before is None else 2
-            node.seq = at.seq
-            return True
-        if node.seq <= self.loss_seq and self.loss_seq:
-            self._teach(node, following, before, at)
-            return True
-        if not final:
-            return False
-        if node.mm is not None:
-            self.look_misplaced(node.mm, following, before, at, name)
-        self.compared += 2
-        if not one:
-            self.differ(at, f"{name}: another next than the model's")
-        if not other:
-            self.differ(at, f"{name}: another prev than the model's")
-        self._teach(node, following, before, at)
-        return True
-
-    def _next_fits(self, node: Node, seen: Node, at: At) -> bool:
-        for _ in range(_TRIES):
-            expected = node.next
-            if expected is seen:
-                return True
-            if expected is None:
-                node.set_next(seen, at.ts)
-                if seen.prev is None:
-                    seen.set_prev(node, at.ts)
-                self._neighbour(seen, at)
-                return True
-            if self._stale(node.stale_next, seen, at):
-                return True
-            if not self._under_way(expected, seen, at):
-                return False
-        return False
-
-    def _prev_fits(self, node: Node, seen: Node, at: At) -> bool:
-        for _ in range(_TRIES):
-            expected = node.prev
-            if expected is seen:
-                return True
-            if expected is None:
-                node.set_prev(seen, at.ts)
-                if seen.next is None:
-                    seen.set_next(node, at.ts)
-                self._neighbour(seen, at)
-                return True
-            if self._stale(node.stale_prev, seen, at):
-                return True
-            if not self._under_way(expected, seen, at):
-                return False
-        return False
-
-    def _stale(self, history: list[tuple[Node | None, int | None]], seen: Node, at: At) -> bool:
-        """Whether `seen` stood there until a moment that the clock does not set before `at`."""
-        return any(
-            value is seen and (until is None or at.ts is None or at.ts <= until + self.grain)
-            for value, until in history
-        )
-
-    def _under_way(self, expected: Node, seen: Node, at: At) -> bool:
-        """Carry out a removal of `expected` or a join of `seen` that may have come already; whether there was one."""
-        leaving = expected.mm
-        if leaving is not None and leaving.listed == MEMBER:
-            draining = any(call.drain is not None for call in self.swapoffs.values())
-            if leaving.exit_began is not None or draining:
-                why = "mmput" if leaving.exit_began is not None else "drain"
-                self.leave(leaving, why, at, observed=False)
-                if self.carries.leaves_explicit:
-                    leaving.early = "leave"
-                return True
-        joining = seen.mm
-        if joining is not None and joining.listed == OFF and joining.joining is not None:
-            self.join_due(joining, next(iter(joining.joining.values())), at)
-            if self.carries.joins_explicit:
-                joining.early = "join"
-            return joining.listed in (MEMBER, APART)
-        return False
 
     # --- the head ----------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,7 @@
-"""What the stages of one replay take. Only where it is asked for: a clock at every line makes a replay a third slower."""
+"""What the stages of one replay take. Only where it is asked for: a clock at every line of the log takes time itself."""
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -20,14 +19,17 @@ _WITHIN = {"store": ("facts",), "facts": ("parse", "bind", "model", "invariants"
 class Timings:
     """Seconds by stage: of the wall clock, and each its own. `survey` is the first look, `facts` also puts lines in order."""
 
-    def __init__(self) -> None:
-        """Nothing was measured yet."""
+    def __init__(self, *, wanted: bool = True) -> None:
+        """Nothing was measured yet; if it is not `wanted`, nothing will be, and all is handed back as it was given."""
+        self.wanted = wanted
         self._began = time.perf_counter()
         self._cpu = time.process_time()
         self._seconds: dict[str, float] = {}
 
     def watch(self, history: History) -> None:
         """Put a clock at the parts of `history`, before its facts are asked for."""
+        if not self.wanted:
+            return
         setup, state, binder, judge = history.setup, history.state, history.binder, history.judge
         begun = setup.begun
 
@@ -46,6 +48,8 @@ class Timings:
 
     def call(self, stage: str, function: Callable[..., T]) -> Callable[..., T]:
         """`function`, its seconds added to those of `stage`."""
+        if not self.wanted:
+            return function
         seconds, clock = self._seconds, time.perf_counter
         seconds.setdefault(stage, 0.0)
 
@@ -60,6 +64,9 @@ class Timings:
 
     def each(self, stage: str, items: Iterable[T]) -> Iterator[T]:
         """`items`; the seconds in which they are made are those of `stage`."""
+        return self._each(stage, items) if self.wanted else iter(items)
+
+    def _each(self, stage: str, items: Iterable[T]) -> Iterator[T]:
         seconds, clock = self._seconds, time.perf_counter
         seconds.setdefault(stage, 0.0)
         iterator = iter(items)
@@ -75,6 +82,10 @@ class Timings:
 
     def table(self, lines: int) -> Iterator[str]:
         """The stages, a line each, with the seconds and the microseconds for each of the log's `lines`."""
+        if not self.wanted:
+            return
+        import resource  # imported late: Unix alone has it
+
         own = {
             stage: seconds - sum(self._seconds.get(other, 0.0) for other in _WITHIN.get(stage, ()))
             for stage, seconds in self._seconds.items()

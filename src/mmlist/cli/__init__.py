@@ -5,7 +5,6 @@ exception becomes an exit code.
 from __future__ import annotations
 
 import difflib
-import gc
 import importlib
 import os
 import sys
@@ -35,8 +34,6 @@ HELP = {"help_option_names": ["-h", "--help"]}
 """Context settings of every command. Not inherited from the group: click keeps the option of the first use."""
 
 CANNOT_RUN = 2
-_COLLECT = 100_000, 20, 100
-"""Nearly nothing that a replay makes is in a cycle: looking for some every 700 objects is a twelfth of its time."""
 _INTERRUPTED = 130
 _PIPE_CLOSED = 141  # what a shell reports for a command that died of SIGPIPE
 
@@ -144,5 +141,4 @@ def cli(ctx: click.Context) -> None:
 
 def main() -> None:
     """The entry point of the installed command."""
-    gc.set_threshold(*_COLLECT)
     cli(prog_name="mmlist")

@@ -83,7 +83,7 @@ def _codes(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> fro
 )
 @click.option("--strict", is_flag=True, help="Exit with 2 if any line could not be read.")
 @click.option(
-    "--fast/--no-fast", default=True, help="Without: Lark reads each line, a hundred times as slowly; same result."
+    "--no-fast", "fast", flag_value=False, default=True, help="Lark itself reads each line: slower, the same result."
 )
 @click.option("--timings", is_flag=True, help="Say what each stage takes, on standard error.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on a terminal.")
@@ -125,8 +125,8 @@ def replay(
         try:
             for log in every_log(name):
                 try:
-                    times = Timings() if timings else None
-                    report = run(log, options, database, progress=not quiet, timings=times)
+                    times = Timings(wanted=timings)
+                    report = run(log, options, database, times, progress=not quiet)
                 except InputError as error:
                     if not log.archived:
                         raise
@@ -136,7 +136,7 @@ def replay(
                 report.alone = len(logs) == 1 and (database is None or len(runs(database)) == 1)
                 for line in render.FORMATS[form](report):
                     click.echo(line)
-                for line in () if times is None else times.table(report.run.lines):
+                for line in times.table(report.run.lines):
                     click.echo(line, err=True)
                 if strict and (first := refused(report)) is not None:
                     codes.add(CANNOT_RUN)
@@ -161,9 +161,7 @@ def default_database(log: str) -> Path:
     return Path(("stdin" if log == "-" else Path(log).name) + ".db")
 
 
-def run(
-    log: Log, options: Options, database: Path | None, *, progress: bool = False, timings: Timings | None = None
-) -> Report:
+def run(log: Log, options: Options, database: Path | None, times: Timings, *, progress: bool) -> Report:
     """Replay one log, into the database where one is given; tell how far it is, and measure what it takes, if asked to."""
     report = Report()
     if database is not None:
@@ -171,19 +169,15 @@ def run(
 
         check_writable(database)
     with shown(log, progress) as watched:
-        made = History if timings is None else timings.call("survey", History)
-        watched.history = history = made(log, options)
-        facts = history.facts()
-        if timings is not None:
-            timings.watch(history)
-            facts = timings.each("facts", facts)
+        watched.history = history = times.call("survey", History)(log, options)
+        times.watch(history)
+        facts = report.watch(times.each("facts", history.facts()))
         if database is None:
-            for _ in report.watch(facts):
+            for _ in facts:
                 pass
         else:
             report.database = str(database)
-            keep = store if timings is None else timings.call("store", store)
-            report.number = keep(database, report.watch(facts))
+            report.number = times.call("store", store)(database, facts)
     return report
 
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from recorded import LOGS, Recorded, name, replayed
+from recorded import LOGS, Recorded, replayed
 
 from mmlist.replay.facts import Violation
 
@@ -32,12 +31,3 @@ def in_words(one: Violation, found: dict[int, Violation]) -> Iterator[str]:
 
 
 RECORDED = Recorded("told.txt", LOGS, told)
-
-
-@pytest.mark.parametrize("log", LOGS, ids=name)
-def test_a_violation_is_told_with_its_proof(log: Path) -> None:
-    RECORDED.check(log)
-
-
-def test_what_stands_there_is_of_fixtures_that_are() -> None:
-    assert sorted(set(RECORDED.sections) - set(map(name, LOGS))) == []

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-from recorded import LOGS, Recorded, name, replayed
+from recorded import LOGS, Recorded, replayed
 
 from mmlist.replay.invariants.base import Finding
 from mmlist.replay.model.mm import Mm
@@ -41,12 +40,3 @@ def shown(value: object) -> str:
 
 
 RECORDED = Recorded("findings.txt", SMALL, found)
-
-
-@pytest.mark.parametrize("log", SMALL, ids=name)
-def test_a_finding_says_what_it_rests_on(log: Path) -> None:
-    RECORDED.check(log)
-
-
-def test_what_stands_there_is_of_fixtures_that_are() -> None:
-    assert sorted(set(RECORDED.sections) - set(map(name, SMALL))) == []

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from msgspec.structs import asdict
-from recorded import LOGS, Recorded, name, replayed
+from recorded import LOGS, Recorded, replayed
 
 from mmlist.replay import facts as f
 
@@ -35,12 +34,3 @@ def shown(value: object) -> str:
 
 
 RECORDED = Recorded("facts.txt", SHORT, of_model)
-
-
-@pytest.mark.parametrize("log", SHORT, ids=name)
-def test_what_the_model_says_of_a_fixture(log: Path) -> None:
-    RECORDED.check(log)
-
-
-def test_what_stands_there_is_of_fixtures_that_are() -> None:
-    assert sorted(set(RECORDED.sections) - set(map(name, SHORT))) == []
