@@ -17,7 +17,8 @@ APPLICATION_ID = 0x6D6D6C73
 SCHEMA_VERSION = 2
 """`user_version`: raised whenever a table or a view changes its meaning."""
 
-_MAGIC = b"SQLite format 3\x00"
+MAGIC = b"SQLite format 3\x00"
+"""How a database of SQLite begins."""
 
 
 def open_readonly(path: Path) -> sqlite3.Connection:
@@ -48,10 +49,10 @@ def _refuse_foreign(path: Path) -> None:
         raise DatabaseError(f"{path}: is not a regular file")
     try:
         with path.open("rb") as file:
-            magic = file.read(len(_MAGIC))
+            magic = file.read(len(MAGIC))
     except OSError as error:
         raise DatabaseError(f"{path}: cannot be read: {error.strerror}") from error
-    if magic != _MAGIC:
+    if magic != MAGIC:
         raise DatabaseError(f"{path}: is not a database of mmlist (not even SQLite)")
 
 

@@ -19,7 +19,7 @@ Record = dict[str, Any]
 def runs(path: Path) -> list[Record]:
     """All runs of the database, as `v_run`, by number."""
     with closing(open_readonly(path)) as connection:
-        return _select(connection, path, "SELECT * FROM v_run ORDER BY run", {})
+        return select(connection, path, "SELECT * FROM v_run ORDER BY run", {})
 
 
 def violations(path: Path, run: int | None = None) -> list[Record]:
@@ -28,7 +28,7 @@ def violations(path: Path, run: int | None = None) -> list[Record]:
         if run is not None:
             pick_run(connection, path, run)
         sql = "SELECT * FROM v_violation WHERE :run IS NULL OR run = :run ORDER BY run, id"
-        return _select(connection, path, sql, {"run": run})
+        return select(connection, path, sql, {"run": run})
 
 
 def witness(path: Path, run: int | None, violation: int) -> list[Record]:
@@ -38,9 +38,9 @@ def witness(path: Path, run: int | None, violation: int) -> list[Record]:
     """
     with closing(open_readonly(path)) as connection:
         chosen = {"run": pick_run(connection, path, run), "id": violation}
-        if not _select(connection, path, "SELECT id FROM v_violation WHERE run = :run AND id = :id", chosen):
+        if not select(connection, path, "SELECT id FROM v_violation WHERE run = :run AND id = :id", chosen):
             raise DatabaseError(f"{path}: run {chosen['run']} has no violation {violation}")
-        return _select(
+        return select(
             connection, path, "SELECT * FROM v_witness WHERE run = :run AND violation = :id ORDER BY step", chosen
         )
 
@@ -59,12 +59,12 @@ def run_of(path: Path, run: int | None) -> Record:
     """The chosen run, or the only one (None), as `v_run`; raises `DatabaseError` where that is not one run."""
     with closing(open_readonly(path)) as connection:
         chosen = {"run": pick_run(connection, path, run)}
-        return _select(connection, path, "SELECT * FROM v_run WHERE run = :run", chosen)[0]
+        return select(connection, path, "SELECT * FROM v_run WHERE run = :run", chosen)[0]
 
 
 def pick_run(connection: sqlite3.Connection, path: Path, run: int | None) -> int:
     """The number of the chosen run, or of the only one (None); raises `DatabaseError` where that is not one run."""
-    known = [row["run"] for row in _select(connection, path, "SELECT id AS run FROM run ORDER BY id", {})]
+    known = [row["run"] for row in select(connection, path, "SELECT id AS run FROM run ORDER BY id", {})]
     if run is None and len(known) == 1:
         (run,) = known
     if run is not None and run in known:
@@ -78,10 +78,11 @@ def pick_run(connection: sqlite3.Connection, path: Path, run: int | None) -> int
 def _members(path: Path, run: int | None, name: str, moment: dict[str, int]) -> list[Record]:
     with closing(open_readonly(path)) as connection:
         chosen = {"run": pick_run(connection, path, run), **moment}
-        return _select(connection, path, library.query(name).sql, chosen)
+        return select(connection, path, library.query(name).sql, chosen)
 
 
-def _select(connection: sqlite3.Connection, path: Path, sql: str, parameters: Mapping[str, int | None]) -> list[Record]:
+def select(connection: sqlite3.Connection, path: Path, sql: str, parameters: Mapping[str, int | None]) -> list[Record]:
+    """The rows that `sql` answers with; raises `DatabaseError`, which names the `path`."""
     try:
         cursor = connection.execute(sql, parameters)
         names = [column[0] for column in cursor.description]

@@ -1,39 +1,40 @@
 """Two replays held against each other: where their histories part, and which violations are new, gone or changed.
 
-One log under two profiles is compared line by line. Two logs have other addresses and lines: what happened is compared in
-its order, without them, and violations by their signature.
+Two runs of one log (under two profiles, or before and after a change of mmlist) are compared line by line. Two logs have
+other addresses and lines: what happened is compared in its order, without them, and violations by their signature.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from itertools import zip_longest
 
 import msgspec
 
 from mmlist.replay import facts as f
-from mmlist.replay.history import replay
-from mmlist.replay.log import Log
-from mmlist.replay.options import Options
 
 _STRENGTH = {"undecided": 0, "likely": 1, "proven": 2}
 
 
 class Step(msgspec.Struct, frozen=True):
-    """A join, a removal or a violation: what happened, and at which line (None: before the log)."""
+    """A join, a removal or a violation: what happened, at which line (0: before the log), to which mm (None: a violation)."""
 
     line: int
     what: str
+    mm: int | None = None
 
     def text(self, name: str) -> str:
         """For people."""
-        return f"{name}:{self.line}: {self.what}"
+        who = "" if self.mm is None else f"mm {self.mm:#x} "
+        return f"{name}:{self.line}: {who}{self.what}"
 
 
 class Replayed(msgspec.Struct):
-    """One side: what a replay told that is compared."""
+    """One side: what a replay told that is compared. `sha256` is the log's."""
 
     name: str
+    sha256: str
     profile: str
     verdict: str
     checked: set[str]
@@ -66,18 +67,17 @@ class Difference(msgspec.Struct):
         return verdicts and self.first is None and not (self.gone or self.new or self.changed)
 
 
-def replayed(log: Log, options: Options, *, lines: bool) -> Replayed:
-    """Replay `log` for a comparison; with `lines` addresses and lines are part of what is compared."""
+def gathered(name: str, facts: Iterable[f.Fact]) -> Replayed:
+    """What is compared of a history's `facts`, `Run` among them."""
     steps: list[tuple[int, Step]] = []
     violations: list[f.Violation] = []
     checked: set[str] = set()
     run: f.Run | None = None
-    for fact in replay(log, options):
+    for fact in facts:
         if isinstance(fact, f.Membership):
-            who = f"mm {fact.mm:#x} " if lines else ""
-            steps.append((fact.joined_seq, Step(fact.joined_line or 0, f"{who}joins by {fact.joined_by}")))
+            steps.append((fact.joined_seq, Step(fact.joined_line or 0, f"joins by {fact.joined_by}", fact.mm)))
             if fact.left_line is not None:
-                steps.append((fact.left_seq or 0, Step(fact.left_line, f"{who}leaves by {fact.left_by}")))
+                steps.append((fact.left_seq or 0, Step(fact.left_line, f"leaves by {fact.left_by}", fact.mm)))
         elif isinstance(fact, f.Violation):
             violations.append(fact)
             steps.append((fact.at.seq, Step(fact.at.line, f"{fact.code} {fact.slug}")))
@@ -85,16 +85,18 @@ def replayed(log: Log, options: Options, *, lines: bool) -> Replayed:
             checked.add(fact.code)
         elif isinstance(fact, f.Run):
             run = fact
-    assert run is not None, "a replay ends with its run"
-    steps.sort(key=lambda step: (step[0], step[1].what))
-    return Replayed(log.name, run.profile, run.verdict, checked, [step for _, step in steps], violations)
+    assert run is not None, "a history ends with its run"
+    steps.sort(key=lambda step: (step[0], step[1].what, step[1].mm or 0))
+    told = [step for _, step in steps]
+    return Replayed(name, run.sha256, run.profile, run.verdict, checked, told, violations)
 
 
-def compare(one: Replayed, other: Replayed, *, lines: bool) -> Difference:
-    """What is otherwise in `other`."""
+def compare(one: Replayed, other: Replayed) -> Difference:
+    """What is otherwise in `other`: of one log with lines and addresses, of two without."""
+    lines = one.sha256 == other.sha256
     first = None
     for mine, its in zip_longest(one.steps, other.steps):
-        if mine is None or its is None or mine.what != its.what or (lines and mine.line != its.line):
+        if mine is None or its is None or mine.what != its.what or (lines and mine != its):
             first = (mine, its)
             break
     before, after = _kinds(one, lines=lines), _kinds(other, lines=lines)

@@ -73,6 +73,27 @@ def test_diff_of_one_log_under_two_profiles_compares_line_by_line() -> None:
     assert "they part at" in result.stdout
 
 
+def test_diff_of_stored_runs_is_that_of_their_logs(tmp_path: Path) -> None:
+    clean, buggy = tmp_path / "clean.db", tmp_path / "buggy.db"
+    for log, database in ((CLEAN, clean), (BUGGY, buggy)):
+        assert mmlist("replay", log, "-o", database).exit_code in (0, 1)
+    of_logs = json.loads(mmlist("diff", "--format", "json", CLEAN, BUGGY).stdout)
+    for one, other in ((clean, buggy), (clean, BUGGY), (CLEAN, buggy)):
+        result = mmlist("diff", "--format", "json", one, other)
+        assert (result.exit_code, json.loads(result.stdout) | {"logs": None}) == (1, of_logs | {"logs": None})
+    assert mmlist("diff", BUGGY, buggy).stdout.splitlines()[-1] == "no difference"
+
+
+def test_diff_of_one_database_compares_its_two_runs(tmp_path: Path) -> None:
+    log, database = FIXTURES / "violating" / "removed-out-of-order.trace", tmp_path / "run.db"
+    for profile in ("2.6.9", "modern"):
+        assert mmlist("replay", log, "-o", database, "--profile", profile).exit_code in (0, 1, 3)
+    stored = json.loads(mmlist("diff", "--format", "json", database).stdout)
+    fresh = json.loads(mmlist("diff", "--format", "json", log, "--profiles", "2.6.9,modern").stdout)
+    assert stored | {"logs": None} == fresh | {"logs": None}
+    assert mmlist("diff", database, database).exit_code == 2  # which of its runs?
+
+
 def test_diff_takes_two_logs_or_one_and_two_profiles() -> None:
     assert mmlist("diff", CLEAN).exit_code == 2
     assert mmlist("diff", CLEAN, CLEAN, "--profiles", "2.6.9,modern").exit_code == 2

@@ -1,14 +1,20 @@
-"""`mmlist diff`: two runs held against each other."""
+"""`mmlist diff`: two runs held against each other, replayed now or stored."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
 
 import click
 
 from mmlist.cli import HELP
 from mmlist.cli.jsonlines import line as json_line
-from mmlist.replay.difference import Difference, Replayed, compare, replayed
+from mmlist.db.read import run_of
+from mmlist.db.stored import is_database, runs, stored
+from mmlist.replay.difference import Difference, Replayed, compare, gathered
 from mmlist.replay.errors import OptionError
 from mmlist.replay.facts import Violation
+from mmlist.replay.history import replay
 from mmlist.replay.log import Log
 from mmlist.replay.options import Options
 
@@ -23,28 +29,27 @@ _DIFFER = 1
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.pass_context
 def diff(ctx: click.Context, one: str, other: str | None, profile: str, profiles: str | None, form: str) -> None:
-    """Compare two logs, or one log under two profiles: where they part, and which violations are new, gone or changed.
+    """Compare two runs: where they part, and which violations are new, gone or changed.
+
+    A and B are logs, or databases that `mmlist replay` wrote, with one run each. A alone is a database with two runs, or
+    with --profiles a log.
 
     \b
     Examples:
       mmlist diff before.txt after.txt
+      mmlist diff before.db after.txt
       mmlist diff trace.txt --profiles 2.6.10,modern
 
     Violations of two logs are compared by signature (the same bug has the same one at other addresses, lines and times),
     those of one log by code and line. Exit code 0: no difference, 1: some, 2: a log that cannot be read.
     """
-    if (other is None) == (profiles is None):
-        raise click.UsageError("give two logs, or one and --profiles P,Q")
     if profiles is not None:
-        names = [name.strip() for name in profiles.split(",")]
-        if len(names) != 2:
-            raise OptionError("--profiles takes two, as in 2.6.10,modern")
-        sides = [(one, names[0]), (one, names[1])]
+        sides = _of_profiles(one, other, profiles)
+    elif other is not None:
+        sides = [_Side(one, profile, _only_run(one)), _Side(other, profile, _only_run(other))]
     else:
-        sides = [(one, profile), (other or "", profile)]
-    lines = profiles is not None
-    before, after = (_side(name, which, lines) for name, which in sides)
-    found = compare(before, after, lines=lines)
+        sides = _of_database(one, profile)
+    found = compare(*(side.gathered() for side in sides))
     if form == "json":
         _write_json(found)
     else:
@@ -52,9 +57,43 @@ def diff(ctx: click.Context, one: str, other: str | None, profile: str, profiles
     ctx.exit(0 if found.same else _DIFFER)
 
 
-def _side(name: str, profile: str, lines: bool) -> Replayed:
-    with Log.open(name) as log:
-        return replayed(log, Options(profile=profile), lines=lines)
+class _Side(NamedTuple):
+    """A log under a profile, or a run of a database."""
+
+    name: str
+    profile: str
+    run: int | None
+
+    def gathered(self) -> Replayed:
+        """What is compared of it."""
+        if self.run is not None:
+            return gathered(self.name, stored(Path(self.name), self.run))
+        with Log.open(self.name) as log:
+            return gathered(self.name, replay(log, Options(profile=self.profile)))
+
+
+def _of_profiles(one: str, other: str | None, profiles: str) -> list[_Side]:
+    names = [name.strip() for name in profiles.split(",")]
+    if other is not None or is_database(Path(one)):
+        raise click.UsageError("--profiles compares one log with itself")
+    if len(names) != 2:
+        raise OptionError("--profiles takes two, as in 2.6.10,modern")
+    return [_Side(one, name, None) for name in names]
+
+
+def _of_database(one: str, profile: str) -> list[_Side]:
+    numbers = runs(Path(one)) if is_database(Path(one)) else []
+    if len(numbers) != 2:
+        raise click.UsageError(
+            "give two logs or databases, or one database with two runs, or one log and --profiles P,Q"
+        )
+    return [_Side(one, profile, number) for number in numbers]
+
+
+def _only_run(name: str) -> int | None:
+    """The run of a database; None for a log."""
+    path = Path(name)
+    return int(run_of(path, None)["run"]) if is_database(path) else None
 
 
 def _write(found: Difference) -> None:
