@@ -15,8 +15,8 @@ from mmlist.replay import facts as f
 from mmlist.replay.record import At
 
 _MEMBERSHIP = """
-    SELECT mm, generation, joined_line, joined_seen_line, joined_seq, joined_ts, joined_by, NULL AS after_mm, after_generation, rank,
-           evidence, left_line, left_seq, left_ts, left_by
+    SELECT mm, generation, joined_line, joined_seen_line, joined_seq, joined_ts, joined_by, NULL AS after_mm,
+           after_generation, rank, evidence, left_line, left_seq, left_ts, left_by
     FROM membership WHERE run = :run ORDER BY id"""
 _VIOLATION = """
     SELECT line, "offset", ts, cpu, pid, seq, id, code, slug, severity, certainty, last_line, count, mm, generation, entry,
