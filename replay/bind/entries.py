@@ -135,8 +135,13 @@ class EntryProbes:
         else:
             self._duplicated(at, duplicate, out)
 
-    on_folio_dup_swap = on_swap_duplicate
-    on_swap_dup_entry_direct = on_swap_duplicate
+    def on_folio_dup_swap(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """folio_dup_swap (7.0 on), in place of swap_duplicate."""
+        self.on_swap_duplicate(at, f, out)
+
+    def on_swap_dup_entry_direct(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """swap_dup_entry_direct(entry) (7.0 on): the fork's swap_duplicate."""
+        self.on_swap_duplicate(at, f, out)
 
     def on_swap_duplicate_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """swap_duplicate returned: 0 if the count went up."""
@@ -185,7 +190,9 @@ class EntryProbes:
         """free_swap_and_cache(entry): a zap."""
         self._free(at, f, "zap", out)
 
-    on_folio_put_swap = on_swap_free
+    def on_folio_put_swap(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """folio_put_swap (7.0 on), in place of swap_free."""
+        self.on_swap_free(at, f, out)
 
     def on_swap_free_nr(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """swap_free_nr(entry, nr)"""
@@ -197,7 +204,9 @@ class EntryProbes:
         self._free(at, f, "zap", out)
         self._of_how_many(at, f, out)
 
-    on_swap_put_entries_direct = on_free_swap_and_cache_nr
+    def on_swap_put_entries_direct(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """swap_put_entries_direct(entry, nr) (7.0 on), in place of free_swap_and_cache_nr."""
+        self.on_free_swap_and_cache_nr(at, f, out)
 
     def _of_how_many(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """Where the probe does not fetch `nr`, entries behind the named one may be freed with it."""
@@ -260,7 +269,9 @@ class EntryProbes:
         if entry is not None and 0 < entry < 1 << 63 and not 0xFFFF_F001 <= entry <= 0xFFFF_FFFF:
             out.append(e.SwapAlloc(at, entry))
 
-    on_get_swap_page_ret = on_folio_alloc_swap_ret
+    def on_get_swap_page_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """get_swap_page, as folio_alloc_swap was called before folios, returned an entry."""
+        self.on_folio_alloc_swap_ret(at, f, out)
 
     def on_swap_shmem_alloc(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """swap_shmem_alloc(entry): held by shmem."""

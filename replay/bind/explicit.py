@@ -135,7 +135,9 @@ class Explicit:
         if mm:
             out.append(e.KthreadUnuseMm(at, mm))
 
-    on_use_mm = on_kthread_use_mm
+    def on_use_mm(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """use_mm of fs/aio.c (2.6), in place of kthread_use_mm."""
+        self.on_kthread_use_mm(at, f, out)
 
     def on_unuse_mm(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """unuse_mm: mm; a borrower's in 2.6, swapoff's walk in modern kernels"""

@@ -353,10 +353,21 @@ class Probes(EntryProbes):
         self.reader.fetched(at, f, mm, "probe", out)
         self.reader.head(at, f, "probe", out)
 
-    on_mm_trace_rss_stat = _fetch_only
-    on_copy_swap_entry = _fetch_only
-    on_oom_reap_mm = _fetch_only
-    on_ksm_enter = _fetch_only
+    def on_mm_trace_rss_stat(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """mm_trace_rss_stat(mm, member): a counter of mm changed."""
+        self._fetch_only(at, f, out)
+
+    def on_copy_swap_entry(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """A probe inside copy_page_range, where it copies a swap entry."""
+        self._fetch_only(at, f, out)
+
+    def on_oom_reap_mm(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """__oom_reap_task_mm(mm)."""
+        self._fetch_only(at, f, out)
+
+    def on_ksm_enter(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """__ksm_enter(mm)."""
+        self._fetch_only(at, f, out)
 
 
 NAMES = frozenset(name[3:] for name in dir(Probes) if name.startswith("on_"))

@@ -30,7 +30,7 @@ class Bracket(msgspec.Struct):
     pid: int | None = None
     path: str | None = None
     got: int | None = None
-    duplicates: list[Duplicate] = msgspec.field(default_factory=list)
+    duplicates: list[Duplicate] = []
 
 
 class Task:

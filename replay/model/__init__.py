@@ -13,8 +13,9 @@ from typing import Any
 
 from mmlist.replay import events as e
 from mmlist.replay.model.borrowing import Phase
+from mmlist.replay.model.carries import Carries
 from mmlist.replay.model.changes import Broken, Change, DrainMisplaced, Got, JoinedEarly, Unlisted
-from mmlist.replay.model.core import INIT_MM, Carries
+from mmlist.replay.model.core import INIT_MM
 from mmlist.replay.model.mm import MEMBER, Deferred, Mm
 from mmlist.replay.model.owners import Owned, Owners
 from mmlist.replay.model.profile import PROFILES, Profile, type_shift

@@ -16,8 +16,8 @@ class Closing(msgspec.Struct):
 
     call: SwapoffCall
     walk: At
-    firsts: dict[int, At] = msgspec.field(default_factory=dict)
-    late: list[AllocatedClosed] = msgspec.field(default_factory=list)
+    firsts: dict[int, At] = {}
+    late: list[AllocatedClosed] = []
 
 
 class ClosedAreas(Slots):

@@ -62,7 +62,7 @@ class Held(msgspec.Struct):
     at: At
     sure: bool
     visited: At | None = None
-    got: set[int] = msgspec.field(default_factory=set)
+    got: set[int] = set()
 
 
 class _Jump(msgspec.Struct):

@@ -20,9 +20,9 @@ _HELD = 16
 class Owned(msgspec.Struct):
     """Who has an mm: `tasks` by pid, `gone` when the last of them left, `gets` without a put by the same task yet."""
 
-    tasks: set[int] = msgspec.field(default_factory=set)
+    tasks: set[int] = set()
     gone: At | None = None
-    gets: list[At] = msgspec.field(default_factory=list)
+    gets: list[At] = []
     put: At | None = None
 
 
