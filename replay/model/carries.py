@@ -1,0 +1,43 @@
+"""What a log can say at all: by this the model knows what it must work out, and what it cannot know."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Carries(msgspec.Struct, frozen=True):
+    """What a log can say (survey.py): each False means that the model must work it out, or cannot know it."""
+
+    joins_explicit: bool = False  # mmlist_add
+    leaves_explicit: bool = False  # mmlist_del
+    assigns_explicit: bool = False  # swap_assign
+    clears_explicit: bool = False  # swap_clear
+    unuse_clears: bool = False  # swap_clear also for what swapoff releases
+    unuse_visible: bool = False  # swapoff's walk over an mm is seen, or what it releases
+    allocs_visible: bool = False  # every slot's allocation, named (a folio's is by its first slot alone)
+    usage_visible: bool = False  # what a free leaves in swap_map
+    drain_explicit: bool = False  # mmlist_drain
+    joins_visible: bool = False  # the causes of both joins are seen: pageout and fork
+    all_joins_visible: bool = False  # the same, where each cause begins and ends
+    releases_visible: bool = False  # faults and zaps of swap entries are seen
+    duplicates_visible: bool = False  # swap_duplicate
+    counts_visible: bool = False  # whatever changes an entry's count
+    counts_explicit: bool = False  # the same, each an event of its own
+    swapons_visible: bool = False  # swapon's return
+    swapoffs_visible: bool = False  # where swapoff begins
+    swapoffs_complete: bool = False  # where it ends, too: also of one that began before the log
+    walks_visible: bool = False  # swapoff's walk over page tables, apart from its taking hold of an mm
+    puts_visible: bool = False  # mmput
+    exit_visible: bool = False  # exit_mmap
+    exit_ret: bool = False  # exit_mmap's return
+    births: bool = False  # mm_init
+    frees: bool = False  # the free of the struct
+    grabs_explicit: bool = False  # mm_count can be counted: grabs and drops are explicit
+    unborrows: bool = False  # a kernel thread gives back what it borrowed
+    locks: bool = False  # lock_acquire and lock_release
+    gets_explicit: bool = False  # mm_users can be counted: gets and puts are explicit
+
+    @property
+    def balanced(self) -> bool:
+        """Whether each pte and each count is an event of its own."""
+        return self.counts_explicit and self.clears_explicit and self.unuse_clears and self.assigns_explicit
