@@ -1,6 +1,7 @@
 """The extension that setup.py builds of scanner.c and the grammars; see replay/parse.py and replay/payload.py for its use."""
 
 from collections.abc import Mapping
+from typing import Any
 
 DIGEST: str
 DIALECTS: dict[str, int]
@@ -16,13 +17,13 @@ class Scanner:
         names: Mapping[bytes, str | None],
         latest: dict[int, bytes],
         watched: set[int | None],
-        out: list[object],
+        out: list[Any],
         others: dict[bytes, int],
         crlf: bool,
     ) -> None: ...
     def read(
         self, dialect: int, data: bytes, start: int, line: int, base: int, scale: tuple[int, ...]
-    ) -> tuple[int, int, tuple[str, bytes, object] | None]: ...
+    ) -> tuple[int, int, tuple[str, bytes, Any] | None]: ...
 
 class Shape:
     """Reads texts of pairs with these keys; the value of number `quoted` is a string (-1: none is)."""

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from re import _constants as op  # type: ignore[attr-defined]
-from re import _parser as parser  # type: ignore[attr-defined]
+from re import _constants as op
+from re import _parser as parser
 from typing import Any
 
 _ALL = (1 << 256) - 1
@@ -101,7 +101,7 @@ class _Writer:
             self._put(f"if (!{self._in(held)}) goto {fail};", "p++;")
             return fail
         if kind in _LOOPS:
-            return self._repeat(kind, *value, follow, fail)
+            return self._repeat(kind, value, follow, fail)
         if kind is op.SUBPATTERN:
             return self._group(value, follow, fail)
         if kind is op.BRANCH:
@@ -124,7 +124,8 @@ class _Writer:
             self._put(f"to{number} = p;")
         return fail
 
-    def _repeat(self, kind: Any, low: int, high: Any, inner: Sequence[Node], follow: int | None, fail: str) -> str:
+    def _repeat(self, kind: Any, value: tuple[int, Any, Sequence[Node]], follow: int | None, fail: str) -> str:
+        low, high, inner = value
         held = _class(inner[0]) if len(inner) == 1 else None
         if held is None:
             if (low, high) != (0, 1):
@@ -288,7 +289,7 @@ def _class(node: Node) -> int | None:
     """The bytes that a node of one byte matches, as bits; None for another node. Raises Untranslatable for a newline."""
     kind, value = node
     if kind is op.LITERAL:
-        held = 1 << value
+        held: int = 1 << value
     elif kind is op.NOT_LITERAL:
         held = _ALL & ~(1 << value)
     elif kind is op.ANY:

@@ -12,14 +12,25 @@ import importlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from mmlist.grammars import _scanner
 
 PURE = "MMLIST_PURE"
 """The environment's variable that keeps the extension out of use, whatever it is set to but the empty text."""
+
+
+class Extension(Protocol):
+    """The module `_scanner`; see its stub."""
+
+    DIALECTS: dict[str, int]
+    Scanner: type[_scanner.Scanner]
+    Shape: type[_scanner.Shape]
+
+    def match(self, dialect: int, line: bytes, /) -> tuple[tuple[int, int] | None, ...] | None:
+        """The groups HOT of a whole line; None if it is not of the dialect."""
+
 
 _FOLDER = Path(__file__).parent
 _SOURCES = ("*.lark", "__init__.py", "made.py", "native.py", "scanner.c")
@@ -40,18 +51,20 @@ def digest() -> str:
 def expressions() -> Mapping[tuple[str, str], str]:
     """(grammar, start rule) -> expression, as far as they were kept."""
     module = _current("_expressions")
-    return {} if module is None else module.EXPRESSIONS  # type: ignore[no-any-return]
+    found: Mapping[tuple[str, str], str] = {} if module is None else module.EXPRESSIONS
+    return found
 
 
-def scanner() -> type[_scanner] | None:  # type: ignore[valid-type]
+def scanner() -> Extension | None:
     """The extension; None where it was not built, or of other grammars, or is not to be used (PURE)."""
-    return None if os.environ.get(PURE) else _current("_scanner")  # type: ignore[return-value]
+    found: Extension | None = None if os.environ.get(PURE) else _current("_scanner")
+    return found
 
 
 @functools.cache
-def _current(name: str) -> ModuleType | None:
+def _current(name: str) -> Any:
     try:
         module = importlib.import_module(f"mmlist.grammars.{name}")
     except ImportError:
         return None
-    return module if module.DIGEST == digest() else None
+    return module if digest() == module.DIGEST else None
