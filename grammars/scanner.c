@@ -529,6 +529,7 @@ Shape_read(Shape *self, PyObject *args)
         return PyErr_Format(PyExc_TypeError, "bytes are read");
     Span found[PAIRS_MOST];
     const u8 *p = (const u8 *)PyBytes_AS_STRING(args), *end = p + PyBytes_GET_SIZE(args);
+    int lined = memchr(p, '\n', end - p) != NULL;
     if (self->led) {
         if (p == end || *p++ != '(')
             Py_RETURN_NONE;
@@ -562,10 +563,13 @@ Shape_read(Shape *self, PyObject *args)
             found[i] = (Span){p, q - 1};
             p = q;
         } else {
-            const u8 *from = p;
-            while (p < end && *p != ' ' && *p != '\n')
-                p++;
-            found[i] = (Span){from, p};
+            const u8 *stop = memchr(p, ' ', end - p);
+            if (stop == NULL)
+                stop = end;
+            if (lined && memchr(p, '\n', stop - p) != NULL)
+                Py_RETURN_NONE; /* no value holds one, nor does anything go on behind it */
+            found[i] = (Span){p, stop};
+            p = stop;
         }
     }
     if (p != end)

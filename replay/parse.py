@@ -3,7 +3,9 @@
 The regular expression compiled from a dialect's grammar reads block after block, a match a line. What it refuses is
 looked at by hand: headers, loss markers, stack frames, a comm or a marker with a newline in it, a line that was
 re-indented, another dialect from here on; what is left is explained by Lark and kept as unparsed. Every physical line is
-counted once. All of it is one class, over 400 lines: the hot loop and what it refuses share the state of the read.
+counted once. Where it was built, an extension made of the same grammars (grammars/scanner.c) goes ahead: it takes the
+lines that need nothing but reading, and stops at each other one. All of it is one class, over 400 lines: the hot loop and
+what it refuses share the state of the read.
 """
 
 from __future__ import annotations
