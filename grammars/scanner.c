@@ -20,7 +20,7 @@ typedef int (*Match)(const u8 *, const u8 *, Span *);
 #define STAMP_MOST 31
 #define CPUS 10000
 #define NAMES_MOST 65536 /* as replay/interned.py: a log may hold names without end */
-#define CACHED 256
+#define CACHED 1024
 #define CACHED_LONGEST 64
 #define PAIRS_MOST 128 /* MAX_TRACE_ARGS */
 #define DIGITS_MOST 18 /* of a number that cannot overflow */
@@ -280,17 +280,34 @@ integer(Scanner *self, int64_t number)
     return made;
 }
 
-/* The bytes, which very likely were seen before. */
+/* Where a short text is kept. A log can make texts collide: then it is read as if nothing were kept. */
+static uint64_t
+place_of(const u8 *p, Py_ssize_t length)
+{
+    const uint64_t odd = 0x9e3779b97f4a7c15u;
+    uint64_t found = (uint64_t)length, word = 0;
+    Py_ssize_t i = 0;
+    for (; i + 8 <= length; i += 8) {
+        memcpy(&word, p + i, 8);
+        found = (found ^ word) * odd;
+        found ^= found >> 29;
+    }
+    if (length >= 8)
+        memcpy(&word, p + length - 8, 8);
+    else
+        for (word = 0; i < length; i++)
+            word = word << 8 | p[i];
+    return ((found ^ word) * odd) >> 40;
+}
+
+/* The bytes: those that were made before, if these are kept in `texts` yet. */
 static PyObject *
-text(Scanner *self, const u8 *from, const u8 *to)
+text(PyObject **texts, const u8 *from, const u8 *to)
 {
     Py_ssize_t length = to - from;
-    if (length > CACHED_LONGEST)
+    if (length > CACHED_LONGEST || length < 2)
         return PyBytes_FromStringAndSize((const char *)from, length);
-    uint32_t hash = (uint32_t)length;
-    for (const u8 *p = from; p < to; p++)
-        hash = hash * 31 + *p;
-    PyObject **cached = &self->texts[(hash ^ hash >> 8) % CACHED];
+    PyObject **cached = &texts[place_of(from, length) % CACHED];
     if (*cached != NULL && PyBytes_GET_SIZE(*cached) == length &&
         memcmp(PyBytes_AS_STRING(*cached), from, length) == 0)
         return Py_NewRef(*cached);
@@ -337,7 +354,7 @@ taken(Scanner *self, PyObject *name, const Span *hot, int64_t cpu, int64_t line,
         to--;
     PyObject *where[] = {
         PyLong_FromLongLong(line), PyLong_FromLongLong(offset), PyLong_FromLongLong(when),
-        integer(self, cpu),        integer(self, pid),          text(self, comm, hot[TASK].to),
+        integer(self, cpu),        integer(self, pid),          text(self->texts, comm, hot[TASK].to),
     };
     PyObject *parts[] = {
         made(self->at, where, 6),
@@ -345,7 +362,7 @@ taken(Scanner *self, PyObject *name, const Span *hot, int64_t cpu, int64_t line,
         PyBytes_FromStringAndSize((const char *)from, to - from),
         Py_NewRef(self->kind),
         grouped ? integer(self, tgid) : Py_NewRef(Py_None),
-        hot[FLAGS].from == NULL ? Py_NewRef(Py_None) : text(self, hot[FLAGS].from, hot[FLAGS].to),
+        hot[FLAGS].from == NULL ? Py_NewRef(Py_None) : text(self->texts, hot[FLAGS].from, hot[FLAGS].to),
         PyBytes_FromStringAndSize((const char *)hot[STAMP].from, hot[STAMP].to - hot[STAMP].from),
         PyLong_FromLongLong(line),
     };
@@ -522,6 +539,8 @@ typedef struct {
     PyObject *keys, *raw, *empty; /* str; bytes with their `=`; a dict with all keys, which is copied */
 } Shape;
 
+static PyObject *values[CACHED]; /* of fields, as they were last seen: addresses come again and again */
+
 static PyObject *
 Shape_read(Shape *self, PyObject *args)
 {
@@ -578,7 +597,7 @@ Shape_read(Shape *self, PyObject *args)
     if (fields == NULL)
         return NULL;
     for (Py_ssize_t i = 0; i < self->count; i++) {
-        PyObject *value = PyBytes_FromStringAndSize((const char *)found[i].from, found[i].to - found[i].from);
+        PyObject *value = text(values, found[i].from, found[i].to);
         if (value == NULL || PyDict_SetItem(fields, PyTuple_GET_ITEM(self->keys, i), value) < 0) {
             Py_XDECREF(value);
             Py_DECREF(fields);
