@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CODE := setup.py src replay grammars db tests bench docs
 # What is made of the grammars (setup.py) is made anew when one of these changes.
-MADE_OF := setup.py $(filter-out grammars/_expressions.py,$(wildcard grammars/*.lark grammars/*.py grammars/*.c))
+MADE_OF := setup.py $(filter-out grammars/_expressions.py,$(wildcard grammars/*.lark grammars/*.py grammars/*.[ch]))
 # Of fuzzing.
 SECONDS := 600
 # Of benchmarks.

@@ -28,6 +28,7 @@ class Extensions(build_ext):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "dialects.inc").write_text(made.dialects(), encoding="ascii")
         ext.include_dirs.append(str(folder))
+        self.force = True  # setuptools looks at the sources' dates, and the grammars are none of them to it
         super().build_extension(ext)
 
 
@@ -44,5 +45,12 @@ class Modules(build_py):
 
 setup(
     cmdclass={"build_ext": Extensions, "build_py": Modules},
-    ext_modules=[Extension("mmlist.grammars._scanner", ["grammars/scanner.c"], optional=True)],
+    ext_modules=[
+        Extension(
+            "mmlist.grammars._scanner",
+            ["grammars/scanner.c"],
+            depends=["grammars/values.h", "grammars/shape.h"],
+            optional=True,
+        )
+    ],
 )

@@ -1,18 +1,10 @@
 /* The frame of the extension `_scanner`: what is done with the lines that the functions of dialects.inc match. Those are
  * written from the grammars when the extension is built (native.py); nothing here knows what a line looks like.
  *
- * Scanner.read is the hot loop of replay/parse.py (`Parser._events`) for the lines that need nothing but reading; it stops
- * before the first that needs more, which is read there. Shape.read is a pattern of replay/payload.py (`_pattern`). What
- * both do is defined there: equal results are what the tests ask for. */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-#include <stdint.h>
-#include <string.h>
-
-typedef unsigned char u8;
-typedef struct {
-    const u8 *from, *to; /* NULL: it took no part */
-} Span;
+ * Scanner.read is the hot loop of replay/parse.py (`Parser._matches`) for the lines that need nothing but reading; it stops
+ * before the first that needs more, which is read there. What it does is defined there: equal results are what the tests
+ * ask for (tests/test_scanner.py). Over 400 lines: the loop, and the tables of names and CPUs that are its state. */
+#include "values.h"
 typedef int (*Match)(const u8 *, const u8 *, Span *);
 
 #include "dialects.inc" /* the functions, the array DIALECTS {name, match}, DIGEST, and an enum of the groups HOT */
@@ -20,10 +12,6 @@ typedef int (*Match)(const u8 *, const u8 *, Span *);
 #define STAMP_MOST 31
 #define CPUS 10000
 #define NAMES_MOST 65536 /* as replay/interned.py: a log may hold names without end */
-#define CACHED 1024
-#define CACHED_LONGEST 64
-#define PAIRS_MOST 128 /* MAX_TRACE_ARGS */
-#define DIGITS_MOST 18 /* of a number that cannot overflow */
 
 typedef struct {
     PyObject *raw, *name; /* bytes; str, or NULL for one that nobody asked for */
@@ -216,55 +204,6 @@ cpus_told(Scanner *self)
 
 /* --- values --------------------------------------------------------------------------------------------------------- */
 
-/* A decimal number; 0 if it is none, or a longer one than is read here. */
-static int
-number_of(Span span, int64_t *number)
-{
-    const u8 *p = span.from;
-    if (p == NULL)
-        return 0;
-    int negative = p < span.to && *p == '-';
-    p += negative;
-    if (p == span.to || span.to - p > DIGITS_MOST)
-        return 0;
-    int64_t found = 0;
-    for (; p < span.to; p++) {
-        if (*p < '0' || *p > '9')
-            return 0;
-        found = found * 10 + (*p - '0');
-    }
-    *number = negative ? -found : found;
-    return 1;
-}
-
-/* A stamp times what its number of decimals says; 0 if it is none, or has more than is read here. */
-static int
-moment_of(Span span, PyObject *scale, int64_t *moment)
-{
-    uint64_t found = 0;
-    Py_ssize_t digits = 0, decimals = 0;
-    int dot = 0;
-    for (const u8 *p = span.from; p < span.to; p++) {
-        if (*p == '.' && !dot) {
-            dot = 1;
-            continue;
-        }
-        if (*p < '0' || *p > '9' || ++digits > DIGITS_MOST + 1)
-            return 0;
-        decimals += dot;
-        found = found * 10 + (*p - '0');
-    }
-    if (!digits || decimals >= PyTuple_GET_SIZE(scale))
-        return 0;
-    long long unit = PyLong_AsLongLong(PyTuple_GET_ITEM(scale, decimals));
-    if (unit < 0 || unit > 1000000000)
-        return PyErr_Clear(), 0;
-    if (found > (uint64_t)INT64_MAX || (unit && found > (uint64_t)(INT64_MAX / unit)))
-        return 0;
-    *moment = (int64_t)found * unit;
-    return 1;
-}
-
 static PyObject *
 integer(Scanner *self, int64_t number)
 {
@@ -278,58 +217,6 @@ integer(Scanner *self, int64_t number)
     if (made != NULL)
         Py_XSETREF(*cached, Py_NewRef(made));
     return made;
-}
-
-/* Where a short text is kept. A log can make texts collide: then it is read as if nothing were kept. */
-static uint64_t
-place_of(const u8 *p, Py_ssize_t length)
-{
-    const uint64_t odd = 0x9e3779b97f4a7c15u;
-    uint64_t found = (uint64_t)length, word = 0;
-    Py_ssize_t i = 0;
-    for (; i + 8 <= length; i += 8) {
-        memcpy(&word, p + i, 8);
-        found = (found ^ word) * odd;
-        found ^= found >> 29;
-    }
-    if (length >= 8)
-        memcpy(&word, p + length - 8, 8);
-    else
-        for (word = 0; i < length; i++)
-            word = word << 8 | p[i];
-    return ((found ^ word) * odd) >> 40;
-}
-
-/* The bytes: those that were made before, if these are kept in `texts` yet. */
-static PyObject *
-text(PyObject **texts, const u8 *from, const u8 *to)
-{
-    Py_ssize_t length = to - from;
-    if (length > CACHED_LONGEST || length < 2)
-        return PyBytes_FromStringAndSize((const char *)from, length);
-    PyObject **cached = &texts[place_of(from, length) % CACHED];
-    if (*cached != NULL && PyBytes_GET_SIZE(*cached) == length &&
-        memcmp(PyBytes_AS_STRING(*cached), from, length) == 0)
-        return Py_NewRef(*cached);
-    PyObject *made = PyBytes_FromStringAndSize((const char *)from, length);
-    if (made != NULL)
-        Py_XSETREF(*cached, Py_NewRef(made));
-    return made;
-}
-
-/* Calls a class with what it takes over: `given` is released. NULL if one of it is, or it fails. */
-static PyObject *
-made(PyObject *class, PyObject **given, size_t count)
-{
-    PyObject *one = NULL;
-    size_t there = 0;
-    while (there < count && given[there] != NULL)
-        there++;
-    if (there == count)
-        one = PyObject_Vectorcall(class, given, count, NULL);
-    for (size_t i = 0; i < count; i++)
-        Py_XDECREF(given[i]);
-    return one;
 }
 
 /* --- Scanner -------------------------------------------------------------------------------------------------------- */
@@ -448,8 +335,16 @@ Scanner_read(Scanner *self, PyObject *args)
         p = end + 1;
         line++;
     }
-    int told = names_told(self), followed = cpus_told(self);
-    if (failed < 0 || told < 0 || followed < 0)
+    PyObject *type, *value, *traceback; /* of what failed, if anything did: what was read before it counts */
+    PyErr_Fetch(&type, &value, &traceback);
+    if (names_told(self) < 0 || cpus_told(self) < 0) {
+        Py_XDECREF(type);
+        Py_XDECREF(value);
+        Py_XDECREF(traceback);
+        return NULL;
+    }
+    PyErr_Restore(type, value, traceback);
+    if (failed < 0)
         return NULL;
     if (before.from == NULL)
         return Py_BuildValue("LnO", line, (Py_ssize_t)(p - first), Py_None);
@@ -466,7 +361,7 @@ static void
 Scanner_dealloc(Scanner *self)
 {
     names_clear(self);
-    PyMem_Free(self->cpus);
+    PyMem_RawFree(self->cpus);
     PyMem_Free(self->dirty);
     for (int i = 0; i < CACHED; i++) {
         Py_XDECREF(self->texts[i]);
@@ -529,157 +424,7 @@ static PyTypeObject ScannerType = {
     .tp_methods = Scanner_methods,
 };
 
-/* --- Shape ---------------------------------------------------------------------------------------------------------- */
-
-typedef struct {
-    PyObject_HEAD
-    int led;            /* whether a place in parentheses stands before the pairs */
-    Py_ssize_t quoted;  /* the one pair whose value is a string, -1: none */
-    Py_ssize_t count;
-    PyObject *keys, *raw, *empty; /* str; bytes with their `=`; a dict with all keys, which is copied */
-} Shape;
-
-static PyObject *values[CACHED]; /* of fields, as they were last seen: addresses come again and again */
-
-static PyObject *
-Shape_read(Shape *self, PyObject *args)
-{
-    if (!PyBytes_Check(args))
-        return PyErr_Format(PyExc_TypeError, "bytes are read");
-    Span found[PAIRS_MOST];
-    const u8 *p = (const u8 *)PyBytes_AS_STRING(args), *end = p + PyBytes_GET_SIZE(args);
-    int lined = memchr(p, '\n', end - p) != NULL;
-    if (self->led) {
-        if (p == end || *p++ != '(')
-            Py_RETURN_NONE;
-        while (p < end && *p != '(' && *p != ')' && *p != '\n')
-            p++;
-        if (end - p < 2 || p[0] != ')' || p[1] != ' ')
-            Py_RETURN_NONE;
-        p += 2;
-    }
-    for (Py_ssize_t i = 0; i < self->count; i++) {
-        PyObject *key = PyTuple_GET_ITEM(self->raw, i);
-        Py_ssize_t length = PyBytes_GET_SIZE(key);
-        if (i && (p == end || *p++ != ' '))
-            Py_RETURN_NONE;
-        if (end - p < length || memcmp(p, PyBytes_AS_STRING(key), length) != 0)
-            Py_RETURN_NONE;
-        p += length;
-        if (i == self->quoted) {
-            /* Each pair behind it begins with the one blank that it holds: the string ends before as many. */
-            const u8 *q = end;
-            if (p == end || *p++ != '"')
-                Py_RETURN_NONE;
-            for (Py_ssize_t behind = self->count - 1 - i; behind > 0; behind--) {
-                do {
-                    if (q <= p)
-                        Py_RETURN_NONE;
-                } while (*--q != ' ');
-            }
-            if (q <= p || q[-1] != '"')
-                Py_RETURN_NONE;
-            found[i] = (Span){p, q - 1};
-            p = q;
-        } else {
-            const u8 *stop = memchr(p, ' ', end - p);
-            if (stop == NULL)
-                stop = end;
-            if (lined && memchr(p, '\n', stop - p) != NULL)
-                Py_RETURN_NONE; /* no value holds one, nor does anything go on behind it */
-            found[i] = (Span){p, stop};
-            p = stop;
-        }
-    }
-    if (p != end)
-        Py_RETURN_NONE;
-    PyObject *fields = PyDict_Copy(self->empty);
-    if (fields == NULL)
-        return NULL;
-    for (Py_ssize_t i = 0; i < self->count; i++) {
-        PyObject *value = text(values, found[i].from, found[i].to);
-        if (value == NULL || PyDict_SetItem(fields, PyTuple_GET_ITEM(self->keys, i), value) < 0) {
-            Py_XDECREF(value);
-            Py_DECREF(fields);
-            return NULL;
-        }
-        Py_DECREF(value);
-    }
-    return fields;
-}
-
-static void
-Shape_dealloc(Shape *self)
-{
-    Py_XDECREF(self->keys);
-    Py_XDECREF(self->raw);
-    Py_XDECREF(self->empty);
-    Py_TYPE(self)->tp_free((PyObject *)self);
-}
-
-static PyObject *
-Shape_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
-{
-    static char *keywords[] = {"keys", "quoted", "led", NULL};
-    PyObject *keys;
-    Py_ssize_t quoted;
-    int led;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!np", keywords, &PyTuple_Type, &keys, &quoted, &led))
-        return NULL;
-    Py_ssize_t count = PyTuple_GET_SIZE(keys);
-    if (count > PAIRS_MOST || quoted >= count)
-        return PyErr_Format(PyExc_ValueError, "no shape");
-    Shape *self = (Shape *)type->tp_alloc(type, 0);
-    if (self == NULL)
-        return NULL;
-    self->led = led;
-    self->quoted = quoted;
-    self->count = count;
-    self->keys = PyTuple_New(count);
-    self->raw = PyTuple_New(count);
-    self->empty = PyDict_New();
-    if (self->keys == NULL || self->raw == NULL || self->empty == NULL)
-        goto failed;
-    for (Py_ssize_t i = 0; i < count; i++) {
-        PyObject *key = PyTuple_GET_ITEM(keys, i);
-        PyObject *encoded = PyUnicode_Check(key) ? PyUnicode_AsLatin1String(key) : NULL;
-        if (encoded == NULL) {
-            if (!PyErr_Occurred())
-                PyErr_SetString(PyExc_TypeError, "keys are str");
-            goto failed;
-        }
-        PyBytes_ConcatAndDel(&encoded, PyBytes_FromString("="));
-        if (encoded == NULL)
-            goto failed;
-        PyTuple_SET_ITEM(self->raw, i, encoded);
-        PyObject *interned = Py_NewRef(key);
-        PyUnicode_InternInPlace(&interned);
-        PyTuple_SET_ITEM(self->keys, i, interned);
-        if (PyDict_SetItem(self->empty, interned, Py_None) < 0)
-            goto failed;
-    }
-    return (PyObject *)self;
-failed:
-    Py_DECREF(self);
-    return NULL;
-}
-
-static PyMethodDef Shape_methods[] = {
-    {"read", (PyCFunction)Shape_read, METH_O,
-     PyDoc_STR("read(args) -> dict | None\n\nThe fields of a text of this shape, None if it is of another.")},
-    {NULL},
-};
-
-static PyTypeObject ShapeType = {
-    PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "mmlist.grammars._scanner.Shape",
-    .tp_doc = PyDoc_STR("Reads texts of pairs with these keys; the value of number `quoted` is a string (-1: none is)."),
-    .tp_basicsize = sizeof(Shape),
-    .tp_flags = Py_TPFLAGS_DEFAULT,
-    .tp_new = Shape_new,
-    .tp_dealloc = (destructor)Shape_dealloc,
-    .tp_methods = Shape_methods,
-};
+#include "shape.h"
 
 /* --- the module ----------------------------------------------------------------------------------------------------- */
 

@@ -33,7 +33,7 @@ class Extension(Protocol):
 
 
 _FOLDER = Path(__file__).parent
-_SOURCES = ("*.lark", "__init__.py", "made.py", "native.py", "scanner.c")
+_SOURCES = ("*.lark", "__init__.py", "made.py", "native.py", "*.[ch]")
 
 
 @functools.cache
