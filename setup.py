@@ -12,6 +12,7 @@ from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
+SCANNER = "mmlist.grammars._scanner"
 # The grammars under their full name, before anything is installed: the package `mmlist` of the tree's own folders.
 sys.modules["mmlist"] = package = ModuleType("mmlist")
 package.__path__ = [str(ROOT)]
@@ -24,11 +25,12 @@ class Extensions(build_ext):
 
     def build_extension(self, ext: Extension) -> None:
         """Where no compiler is, setuptools passes over what is optional, with a warning."""
-        folder = Path(self.build_temp)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "dialects.inc").write_text(made.dialects(), encoding="ascii")
-        ext.include_dirs.append(str(folder))
-        self.force = True  # setuptools looks at the sources' dates, and the grammars are none of them to it
+        if ext.name == SCANNER:
+            folder = Path(self.build_temp)
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "dialects.inc").write_text(made.dialects(), encoding="ascii")
+            ext.include_dirs.append(str(folder))
+            self.force = True  # setuptools looks at the sources' dates, and the grammars are none of them to it
         super().build_extension(ext)
 
 
@@ -47,7 +49,7 @@ setup(
     cmdclass={"build_ext": Extensions, "build_py": Modules},
     ext_modules=[
         Extension(
-            "mmlist.grammars._scanner",
+            SCANNER,
             ["grammars/scanner.c"],
             depends=["grammars/values.h", "grammars/shape.h"],
             optional=True,
