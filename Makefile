@@ -6,7 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Ready when this is newer than what it was made from.
 READY := $(VENV)/.ready
-CODE := src replay grammars db tests bench docs
+CODE := setup.py src replay grammars db tests bench docs
+# What is made of the grammars (setup.py) is made anew when one of these changes.
+MADE_OF := setup.py $(filter-out grammars/_expressions.py,$(wildcard grammars/*.lark grammars/*.py grammars/*.[ch]))
 # Of fuzzing.
 SECONDS := 600
 # Of benchmarks.
@@ -18,13 +20,13 @@ DEMO := fixtures/captures/mono-b1.trace.gz
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml constraints.txt $(MADE_OF)
 	@test -x $(BIN)/python || for python in $(PYTHON) python3.11 python3 python3.12 python3.13 python3.14; do \
 	    $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
 	    echo "making $(VENV) with $$($$python --version)"; $$python -m venv $(VENV); exit; \
 	  done
 	@test -x $(BIN)/python || { echo "make: Python 3.11 or later is needed (PYTHON=/path/to/python3.11)" >&2; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt setuptools
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt setuptools lark
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 	  --no-build-isolation --editable '.[dev]'
 	@touch $@

@@ -1,8 +1,8 @@
-"""What is compiled when mmlist is installed, where there is a C compiler; all else stands in pyproject.toml.
+"""Builds what is made of the sources: expressions and a scanner of the grammars, and the compiled path of an event.
 
+All else stands in pyproject.toml. What is compiled is optional: without a C compiler the package installs, and is slower.
 The modules that every event goes through are compiled by mypyc, from the very sources that run without it: the same
-results, in less time (docs/bench.md). All or nothing: where it fails (no compiler, MMLIST_PURE=1, an editable install,
-which runs the sources as they are edited) the sources run, and nobody has to do anything.
+results in less time (docs/bench.md), all or nothing. An editable install runs the sources as they are edited.
 """
 
 from __future__ import annotations
@@ -10,67 +10,120 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import sys
+from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
+SCANNER = "mmlist.grammars._scanner"
 COMPILED = (
     *("replay/model/*.py", "replay/bind/*.py"),
     *("replay/history.py", "replay/judge.py", "replay/order.py", "replay/payload.py"),
 )
 """Where an event passes. Invariants hear of changes only, which are few: compiled they gain nothing."""
-OPT = os.environ.get("MM_OPT", "1")
-STRUCTS = frozenset({"replay/model/carries.py", "replay/model/changes.py", "replay/model/profile.py"})
+NOT_COMPILED = frozenset({"replay/model/carries.py", "replay/model/changes.py", "replay/model/profile.py"})
 """Structs with options (frozen, gc): mypyc would leave the options out."""
 
+# The grammars under their full name, before anything is installed: the package `mmlist` of the tree's own folders.
+sys.modules["mmlist"] = package = ModuleType("mmlist")
+package.__path__ = [str(ROOT)]
 
-class BuildExt(build_ext):
-    """Makes C of the sources only when it is really asked for extensions, and does without where that fails."""
+from mmlist.grammars import made  # noqa: E402
+
+
+class Extensions(build_ext):
+    """Writes the C that is made of the grammars before it is compiled, and has mypyc write that of the modules."""
 
     def run(self) -> None:
-        """As setuptools, with the extensions that mypyc answers with, or none."""
-        outputs: list[str] = []
-        self.extensions: list[Any] = []
-        if self.inplace or os.environ.get("MMLIST_PURE"):
-            return
-        try:
-            self.distribution.ext_modules = _extensions(Path(self.build_temp))
-            self.initialize_options()  # from the beginning, with these
-            self.finalize_options()
-            outputs = self.get_outputs()
-            super().run()
-        except (Exception, SystemExit) as error:  # mypyc exits where it finds fault
-            for output in outputs:
-                Path(output).unlink(missing_ok=True)
-            self.extensions = []
-            logging.warning("mmlist: not compiled, so it runs slower: %s", error)
+        """As setuptools; what mypyc cannot make, or no compiler compiles, is done without."""
+        scanner = list(self.extensions)
+        if not self.inplace and not os.environ.get("MMLIST_PURE"):
+            outputs: list[str] = []
+            try:
+                self._take([*scanner, *_compiled(Path(self.build_temp).resolve())])
+                outputs = self.get_outputs()
+                super().run()
+                return
+            except (Exception, SystemExit) as error:  # mypyc exits where it finds fault
+                for output in outputs:
+                    Path(output).unlink(missing_ok=True)
+                logging.warning("mmlist: not compiled, so it runs slower: %s", error)
+                self._take(scanner)
+        super().run()
+
+    def _take(self, extensions: Iterable[Any]) -> None:
+        """Begin again, with these."""
+        self.distribution.ext_modules = list(extensions)
+        self.initialize_options()
+        self.finalize_options()
+
+    def build_extension(self, ext: Extension) -> None:
+        """Where no compiler is, setuptools passes over what is optional, with a warning."""
+        if ext.name == SCANNER:
+            folder = Path(self.build_temp)
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "dialects.inc").write_text(made.dialects(), encoding="ascii")
+            ext.include_dirs.append(str(folder))
+            self.force = True  # setuptools looks at the sources' dates, and the grammars are none of them to it
+        super().build_extension(ext)
 
 
-def _extensions(work: Path) -> list[Any]:
+def _compiled(work: Path) -> list[Any]:
     """C from a copy of the package as it installs: mypyc names modules by their folders. Raises what mypyc does."""
     from mypyc.build import mypycify
 
-    tree = work.resolve() / "sources" / "mmlist"
-    shutil.rmtree(tree, ignore_errors=True)
+    tree = work / "sources" / "mmlist"
+    shutil.rmtree(tree.parent, ignore_errors=True)
     shutil.copytree(ROOT / "src" / "mmlist", tree, ignore=lambda *_: {"replay", "grammars", "db"})
     for folder in ("replay", "grammars", "db"):
         shutil.copytree(ROOT / folder, tree / folder)
-    sources = [path for pattern in COMPILED for path in sorted(ROOT.glob(pattern))]
-    names = [str(path.relative_to(ROOT)) for path in sources]
-    files = [str(tree / name) for name in names if name not in STRUCTS]
+    sources = [path.relative_to(ROOT) for pattern in COMPILED for path in sorted(ROOT.glob(pattern))]
+    files = [str(Path("mmlist", path)) for path in sources if path.as_posix() not in NOT_COMPILED]
+    options = ["--config-file=", "--ignore-missing-imports", "--no-incremental"]
     before = Path.cwd()
     os.chdir(tree.parent)
     os.environ["MYPYPATH"] = str(tree.parent)
     try:
-        options = ["--config-file=", "--ignore-missing-imports", "--no-incremental"]
+        # -O1: a third less to wait than for -O2, and as fast.
         return list(
-            mypycify([*options, *files], debug_level="0", opt_level=OPT, multi_file=True, target_dir=str(work.resolve() / "c"), group_name="mmlist")
+            mypycify(
+                [*options, *files],
+                opt_level="1",
+                debug_level="0",
+                multi_file=True,
+                target_dir=str(work / "c"),
+                group_name="mmlist",
+            )
         )
     finally:
         os.chdir(before)
 
 
-setup(ext_modules=[Extension("mmlist.replay.compiled", [])], cmdclass={"build_ext": BuildExt})
+class Modules(build_py):
+    """Adds the module of the expressions: beside the others, wherever they are."""
+
+    def run(self) -> None:
+        """In an editable install, that is the tree."""
+        super().run()
+        folder = ROOT / "grammars" if self.editable_mode else Path(self.build_lib, "mmlist", "grammars")
+        if folder.is_dir():
+            (folder / "_expressions.py").write_text(made.expressions(), encoding="ascii")
+
+
+setup(
+    cmdclass={"build_ext": Extensions, "build_py": Modules},
+    ext_modules=[
+        Extension(
+            SCANNER,
+            ["grammars/scanner.c"],
+            depends=["grammars/values.h", "grammars/shape.h"],
+            optional=True,
+        )
+    ],
+)

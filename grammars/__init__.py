@@ -2,7 +2,8 @@
 
 A grammar is used twice: as Lark's LALR parser, which is the reference and explains what was expected, and compiled to
 one regular expression on bytes, which is what reads logs. The expression is written by walking Lark's own rules and
-terminals: each terminal becomes an atomic group, since a lexer's token is never taken back.
+terminals: each terminal becomes an atomic group, since a lexer's token is never taken back. Where the expressions were
+kept when the package was built (stored.py), Lark is not even imported before somebody asks for its own words.
 """
 
 from __future__ import annotations
@@ -13,8 +14,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mmlist.grammars.stored import expressions
+
 if TYPE_CHECKING:
     from lark import Lark, Token, Tree
+
+HOT = ("stamp", "cpu", "name", "task", "pid", "tgid", "flags", "args")
+"""The terminals of a dialect that are read of every line of an event of ours."""
 
 _FOLDER = Path(__file__).parent
 _CLASS = r"\[\^?(?:[^\]\\]|\\.)+\]"
@@ -42,15 +48,22 @@ class Grammar:
     """One start rule of one `.lark` file."""
 
     def __init__(self, name: str, start: str = "start") -> None:
-        """`name`: the file's, without suffix. Raises lark's GrammarError for a grammar that is none."""
+        """`name`: the file's, without suffix. What reads with it raises lark's GrammarError for a grammar that is none."""
         self.name = name
         self.start = start
-        self._lark = _lark(name, start)
 
     @functools.cached_property
     def expression(self) -> str:
         """The grammar as a regular expression, without anchors; see `compiled` for its groups."""
+        return expressions().get((self.name, self.start)) or self.walked()
+
+    def walked(self) -> str:
+        """`expression`, made anew from what Lark knows of the grammar."""
         return _Walk(self._lark).rule(self.start)
+
+    @functools.cached_property
+    def _lark(self) -> Lark:
+        return _lark(self.name, self.start)
 
     @functools.cached_property
     def pattern(self) -> re.Pattern[bytes]:

@@ -8,10 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mmlist import grammars
-
-HOT = ("stamp", "cpu", "name", "task", "pid", "tgid", "flags", "args")
-"""The groups of `Dialect.hot`."""
-
+from mmlist.grammars import stored
 
 SECONDS: tuple[int, ...] = (1, *(int(10 ** (9 - digits)) for digits in range(1, 10)))
 """What a stamp of seconds without its dot is multiplied with, by the number of its decimals; 1 without a dot."""
@@ -70,25 +67,47 @@ class Dialect:
     """One dialect's expressions: `line` reads one line, `reindented` one whose left blanks are not the kernel's.
 
     `scan` reads a block: each line is one match, newline included; its group `absent` took part where the line is no line
-    of this dialect. `hot` are the numbers of the groups HOT in it; what the dialect does not print is a group that is
+    of this dialect. `hot` are the numbers of the groups grammars.HOT in it; what the dialect does not print is a group that is
     None in every line. `full`: each event line has a task, a CPU and a time. `scale` is what a stamp without its dot is
     multiplied with, by the number of its decimals, for nanoseconds (or the number itself, of a clock without a dot).
+    Each expression is compiled when it is first used.
     """
 
     def __init__(self, name: str) -> None:
         """`name`: a key of FORMS."""
         self.name = name
         self.form = form = FORMS[name]
-        expression = grammar(name).expression
-        self.line = grammars.compiled(expression)
-        moved = form.reindented and grammars.load(form.grammar, form.reindented).pattern
-        self.reindented: re.Pattern[bytes] = moved or _NOTHING
-        self.scan = grammars.compiled(rf"{expression}\n|(?P<absent>)[^\n]*\n")
-        groups = {group.partition("__")[0]: number for group, number in self.scan.groupindex.items()}
-        self.hot = tuple(groups.get(name, groups["absent"]) for name in HOT)
         self.full = name not in _PARTIAL
         self.unit = form.unit
         self.scale = SECONDS if form.unit == "raw" else _scale(_POWER[form.unit])
+
+    @functools.cached_property
+    def line(self) -> re.Pattern[bytes]:
+        """Reads one line as printed, without its newline."""
+        return grammar(self.name).pattern
+
+    @functools.cached_property
+    def reindented(self) -> re.Pattern[bytes]:
+        """Reads one line that was moved; nothing, where nothing tells such a line."""
+        form = self.form
+        return grammars.load(form.grammar, form.reindented).pattern if form.reindented else _NOTHING
+
+    @functools.cached_property
+    def code(self) -> int | None:
+        """The dialect's number in the extension, where that was built and reads it."""
+        module = stored.scanner()
+        return None if module is None else module.DIALECTS.get(f"{self.form.grammar}.{self.form.start}")
+
+    @functools.cached_property
+    def scan(self) -> re.Pattern[bytes]:
+        """Reads a block, a match a line."""
+        return grammars.compiled(rf"{grammar(self.name).expression}\n|(?P<absent>)[^\n]*\n")
+
+    @functools.cached_property
+    def hot(self) -> tuple[int, ...]:
+        """The numbers of the groups grammars.HOT in `scan`."""
+        groups = {group.partition("__")[0]: number for group, number in self.scan.groupindex.items()}
+        return tuple(groups.get(name, groups["absent"]) for name in grammars.HOT)
 
     def differences(self, lines: Sequence[bytes]) -> bool:
         """Whether the times of `lines` are those since the line before (perf's --deltatime), so that they tell no order."""

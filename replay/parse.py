@@ -3,18 +3,22 @@
 The regular expression compiled from a dialect's grammar reads block after block, a match a line. What it refuses is
 looked at by hand: headers, loss markers, stack frames, a comm or a marker with a newline in it, a line that was
 re-indented, another dialect from here on; what is left is explained by Lark and kept as unparsed. Every physical line is
-counted once. All of it is one class, over 400 lines: the hot loop and what it refuses share the state of the read.
+counted once. Where it was built, an extension made of the same grammars (grammars/scanner.c) goes ahead: it takes the
+lines that need nothing but reading, and stops at each other one. All of it is one class, over 400 lines: the hot loop and
+what it refuses share the state of the read.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from mmlist import grammars
+from mmlist.grammars import stored
 from mmlist.replay import payload, reference
 from mmlist.replay.clock import Clock, Held, Suspect
 from mmlist.replay.dialect import Dialect, explain, tell
@@ -25,6 +29,9 @@ from mmlist.replay.record import At, Loss, Record, Unparsed
 from mmlist.replay.running import Running
 from mmlist.replay.telling import Telling
 from mmlist.replay.wrapping import PLAIN, Places
+
+if TYPE_CHECKING:
+    from mmlist.grammars import _scanner
 
 Item = Record | Loss | Unparsed
 Found = re.Match[bytes] | reference.Read
@@ -80,6 +87,8 @@ class Parser:
         self._places = Places()
         self._dump = 0  # lines of dashes still to come of a dump in the kernel's log
         self._running = Running()
+        self._others: dict[bytes, int] = {}
+        self._scanner = self._native()
         self.lacking: set[str] = set()
 
     @property
@@ -168,6 +177,7 @@ class Parser:
                 line, start = self._notes_only(block, line)
             elif self._fast and told.dialect.full and not told.timeless and not self._systems:
                 line, start = self._events(block, told.dialect, line, start, last)
+                self._count_others()
             else:
                 line, start = self._partial(block, told.dialect, line, start, last)
             self._changed()
@@ -199,19 +209,62 @@ class Parser:
                 return number, m.start()
         return line, len(block.data)
 
+    def _native(self) -> _scanner.Scanner | None:
+        """The extension's reader of this log, where there is one and it reads what is asked for."""
+        module = stored.scanner() if self._fast and not self._all else None
+        if module is None:
+            return None
+        clock = self._clock
+        given = (self._names, clock.last, clock.watched, self._out, self._others)
+        return module.Scanner(Record, At, *given, self._log.crlf)
+
     def _events(self, block: Block, dialect: Dialect, line: int, start: int, last: bool) -> tuple[int, int]:
-        """The hot loop. Answers the line and the place in the block up to which it came."""
+        """Lines of a dialect that all have a task, a CPU and a time. Answers the line and the place up to which it came.
+
+        Where there is a scanner, it takes all lines that are but read, and leaves those that need a look, one by one.
+        """
+        scanner = self._scanner
+        code = None if scanner is None else dialect.code
+        if scanner is None or code is None:
+            return self._matches(block, dialect, line, start, last)
+        told, wrapping, out, size = self._told, self._told.wrapping, self._out, len(block.data)
+        while start < size:
+            held = len(out)
+            line, start, before = scanner.read(code, block.data, start, line, block.offset, dialect.scale)
+            self.ledger.ours += len(out) - held
+            if before is not None:
+                self._before = before
+            if start < size:
+                line, start = self._matches(block, dialect, line, start, last, one=True)
+            if told.dialect is not dialect or told.wrapping is not wrapping:
+                break
+        return line, start
+
+    def _count_others(self) -> None:
+        """Hand over what was counted of other events."""
+        for raw, count in self._others.items():
+            self.ledger.count_other(raw.decode("latin-1"), count)
+        self._others.clear()
+
+    def _matches(
+        self, block: Block, dialect: Dialect, line: int, start: int, last: bool, *, one: bool = False
+    ) -> tuple[int, int]:
+        """The hot loop: a match a line. With `one`, that line alone. Answers as `_events`."""
         data, base, crlf, everything = block.data, block.offset, self._log.crlf, self._all
         out, clock, names, numbers = self._out, self._clock, self._names, self._numbers
         latest, watched = clock.last, clock.watched
         stamp_, cpu_, name_, task_, pid_, tgid_, flags_, args_ = dialect.hot
         scale, told, wrapping = dialect.scale, self._told, self._told.wrapping
-        others: defaultdict[bytes, int] = defaultdict(int)
+        others = self._others
         append, ours = out.append, 0
         before: re.Match[bytes] | None = None
         record: Record | None = None
         end = line, len(data)
-        for number, m in enumerate(dialect.scan.finditer(data, start), line):
+        found: Iterator[re.Match[bytes]] = dialect.scan.finditer(data, start)
+        if one:
+            end = line + 1, data.find(b"\n", start) + 1 or len(data)
+            found = islice(found, 1)
+        for number, m in enumerate(found, line):
             stamp, cpu_text, raw = m.group(stamp_, cpu_, name_)
             if raw is None:
                 if before is not None:
@@ -219,6 +272,7 @@ class Parser:
                     before = None
                 self._odd(block, number, m, last)
                 if self._carried is not None:
+                    end = number, len(data)
                     break
                 if told.dialect is not dialect or told.wrapping is not wrapping:
                     end = number, m.start()
@@ -237,7 +291,7 @@ class Parser:
                 clock.arrive(cpu, stamp, out)
             name = names[raw]
             if name is None:
-                others[raw] += 1
+                others[raw] = others.get(raw, 0) + 1
                 continue
             task, pid, tgid, flags, args = m.group(task_, pid_, tgid_, flags_, args_)
             if args is None:
@@ -259,8 +313,6 @@ class Parser:
         if before is not None:
             self._before = before[name_].decode("latin-1"), before[args_] or b"", record
         self.ledger.ours += ours
-        for raw, count in others.items():
-            self.ledger.count_other(raw.decode("latin-1"), count)
         return end
 
     # --- by hand -----------------------------------------------------------------------------------------------------

@@ -8,9 +8,11 @@ quotes is not escaped, so the shape that is known is what tells a forged pair in
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from operator import itemgetter
 
 from mmlist import grammars
+from mmlist.grammars import stored
 from mmlist.replay.record import Record
 
 Fields = dict[str, bytes]
@@ -31,7 +33,9 @@ _PAIRS = 128
 _STEPS = 1024
 """Pairs and ends of strings that are tried to read one text: strings that hold quotes can be read in ways without end."""
 
-_Shape = tuple["re.Pattern[bytes] | _Backwards", "tuple[str, ...] | None"]  # without keys, the groups are named
+_Read = Callable[[bytes], Fields | None]
+_Shape = tuple[int, _Read]
+"""How many fields, and what reads them: None from a text of another shape."""
 
 _shapes: dict[str, list[_Shape]] = {}
 _static: dict[str, re.Pattern[bytes]] = {}
@@ -52,10 +56,10 @@ def fields(record: Record) -> Fields:
     args = record.args
     known = _shapes.get(record.name)
     if known is not None:
-        for pattern, keys in known:
-            found = pattern.fullmatch(args)
+        for _, read in known:
+            found = read(args)
             if found is not None:
-                return found.groupdict() if keys is None else dict(zip(keys, found.groups(), strict=True))
+                return found
     if b" (" in args and not args.startswith(b"("):
         args = _BOTH.sub(_plain, args)
     return _learn(record.name, args)
@@ -117,12 +121,9 @@ def _learn(name: str, args: bytes) -> Fields:
     values = {key.decode("latin-1"): value for key, value, _ in pairs}
     shapes = _shapes.setdefault(name, [])
     if len(shapes) < _SHAPES and not any(bare and b" " in value for _, value, bare in pairs):
-        backwards = sum(not bare for _, _, bare in pairs) > 1
-        named = not backwards and all(key.isidentifier() and key.isascii() for key in values)
-        pattern = _Backwards(args, pairs) if backwards else _pattern(args, pairs, named)
-        shapes.append((pattern, None if named else tuple(values)))
+        shapes.append((len(values), _shape(args, pairs, tuple(values))))
         # The shortest first: a longer one may have been learned from a string that looked like pairs.
-        shapes.sort(key=lambda shape: shape[0].groups)
+        shapes.sort(key=itemgetter(0))
     return values
 
 
@@ -130,6 +131,34 @@ def _named(found: re.Match[bytes]) -> Iterator[tuple[str, bytes]]:
     for group, value in found.groupdict().items():
         if value is not None:
             yield group.partition("__")[0], value
+
+
+def _shape(args: bytes, pairs: list[tuple[bytes, bytes, bool]], keys: tuple[str, ...]) -> _Read:
+    """What reads texts of the shape of `args`, which was read as `pairs`."""
+    strings = [number for number, (_, _, bare) in enumerate(pairs) if not bare]
+    if len(strings) > 1:
+        return _by_groups(_Backwards(args, pairs), keys)
+    if (module := stored.scanner()) is not None:
+        return module.Shape(keys, strings[0] if strings else -1, args.startswith(b"(")).read
+    if all(key.isidentifier() and key.isascii() for key in keys):
+        return _by_names(_pattern(args, pairs, named=True))
+    return _by_groups(_pattern(args, pairs, named=False), keys)
+
+
+def _by_names(pattern: re.Pattern[bytes]) -> _Read:
+    def read(args: bytes) -> Fields | None:
+        found = pattern.fullmatch(args)
+        return None if found is None else found.groupdict()
+
+    return read
+
+
+def _by_groups(pattern: re.Pattern[bytes] | _Backwards, keys: tuple[str, ...]) -> _Read:
+    def read(args: bytes) -> Fields | None:
+        found = pattern.fullmatch(args)
+        return None if found is None else dict(zip(keys, found.groups(), strict=True))
+
+    return read
 
 
 def _pattern(args: bytes, pairs: list[tuple[bytes, bytes, bool]], named: bool) -> re.Pattern[bytes]:
@@ -168,15 +197,14 @@ class _Backwards:
         if args.startswith(b"("):
             written.append(rb" \)[^()\n]*\(")
         self._pattern = re.compile(b"".join(written) + (rb"\Z)" if within else b""))
-        self.groups = self._pattern.groups
 
-    def fullmatch(self, args: bytes) -> _Read | None:
+    def fullmatch(self, args: bytes) -> _Turned | None:
         """As a pattern's."""
         found = self._pattern.fullmatch(args[::-1])
-        return None if found is None else _Read(found.groups())
+        return None if found is None else _Turned(found.groups())
 
 
-class _Read:
+class _Turned:
     """As a match, of what was read backwards."""
 
     def __init__(self, groups: tuple[bytes, ...]) -> None:
@@ -184,9 +212,6 @@ class _Read:
 
     def groups(self) -> tuple[bytes, ...]:
         return tuple(group[::-1] for group in reversed(self._groups))
-
-    def groupdict(self) -> dict[str, bytes]:
-        return {}
 
 
 def _pairs(args: bytes) -> list[tuple[bytes, bytes, bool]]:
