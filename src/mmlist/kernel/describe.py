@@ -7,11 +7,12 @@ import re
 import msgspec
 
 from mmlist.kernel import fields, image
-from mmlist.kernel.btf import FUNC, Btf
+from mmlist.kernel.btf import FUNC, PTR, STRUCT, Btf
 from mmlist.kernel.dwarf import Dwarf
 from mmlist.kernel.functions import SOURCES, Status, statuses
 from mmlist.kernel.layout import Field, Types
 from mmlist.kernel.symbols import Symbols
+from mmlist.kernel.traceable import traceable
 from mmlist.replay.errors import InputError, OptionError
 
 ARCHES = tuple(fields.BY_ARCH)
@@ -46,6 +47,18 @@ class Kernel(msgspec.Struct):
         """Names and types of what a function takes; None where its BTF does not say, or has several of that name."""
         found = self.btf.find(FUNC, function) if self.btf is not None else []
         return self.btf.parameters(found[0]) if self.btf is not None and len(found) == 1 else None
+
+    def returned(self, function: str) -> int | None:
+        """The type that a function returns; None where its BTF does not say."""
+        found = self.btf.find(FUNC, function) if self.btf is not None else []
+        return self.btf.refers(self.btf.refers(found[0])) if self.btf is not None and len(found) == 1 else None
+
+    def pointee(self, id_: int) -> str:
+        """The struct that the BTF type `id_` points to, empty where it points to none."""
+        if self.btf is None or self.btf.kind(stripped := self.btf.strip(id_)) != PTR:
+            return ""
+        target = self.btf.strip(self.btf.refers(stripped))
+        return self.btf.name(target) if self.btf.kind(target) == STRUCT else ""
 
     def has_symbol(self, name: str) -> bool:
         """Whether data may be fetched by the symbol `name`: it is there, and once."""
@@ -85,6 +98,7 @@ def describe(
     dwarf = None
     if found.elf is not None and found.elf.has_dwarf:
         dwarf = Dwarf(found.elf, {file for files in SOURCES.values() for file in files})
+    traced = traceable(found.elf, symbols) if found.elf is not None and symbols is not None else None
     types: Types | None = table if table is not None else dwarf
     if types is None:
         notes.append("no types, neither BTF nor DWARF: no offset is known; give --btf")
@@ -95,7 +109,7 @@ def describe(
         arch,
         fields.located(types, fields.wanted(arch)),
         "BTF" if table is not None else "DWARF" if dwarf is not None else "nothing",
-        {name: one for name, one in statuses(symbols, table, dwarf).items() if _is_of(name, arch)},
+        {name: one for name, one in statuses(symbols, table, dwarf, traced).items() if _is_of(name, arch)},
         symbols.source if symbols is not None else "nothing",
         notes,
         symbols,

@@ -33,7 +33,8 @@ class Function(NamedTuple):
 class Inlined(NamedTuple):
     """A copy of `function` in the code of `into`, `offset` bytes behind its beginning, where it begins.
 
-    `registers`: its parameters that lie in a register there -> the register's DWARF number.
+    `registers`: its parameters that lie in a register there -> the register's DWARF number. `traceable`: whether `into` may
+    have probes.
     """
 
     function: str
@@ -41,6 +42,7 @@ class Inlined(NamedTuple):
     offset: int
     address: int
     registers: dict[str, int]
+    traceable: bool = True
 
 
 class Dwarf:

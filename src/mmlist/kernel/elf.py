@@ -72,6 +72,16 @@ class Elf:
         except zlib.error as error:
             raise InputError(f"section {name} at offset {begin} is damaged: {error}", file=self.file) from None
 
+    def at(self, address: int, size: int) -> bytes | None:
+        """The `size` bytes that lie at `address` once the kernel is loaded; None where the file does not have them."""
+        for _, header in self._sections:
+            begin, length = header["sh_addr"], header["sh_size"]
+            if begin and begin <= address and address + size <= begin + length and header["sh_type"] != "SHT_NOBITS":
+                offset = header["sh_offset"] + address - begin
+                found = bytes(self.data[offset : offset + size])
+                return found if len(found) == size else None
+        return None
+
     def symbols(self) -> list[Symbol]:
         """The symbols of .symtab, in order of address, with nm's letters; none where it was stripped."""
         table, strings = self.section(".symtab"), self.section(".strtab")

@@ -14,6 +14,7 @@ import msgspec
 from mmlist.kernel.btf import FUNC, Btf
 from mmlist.kernel.dwarf import Function, Inlined
 from mmlist.kernel.symbols import Symbol, Symbols
+from mmlist.kernel.traceable import Traceable
 
 _FORK, _EXEC, _SWAP = ("kernel/fork.c",), ("fs/exec.c",), ("mm/swapfile.c",)
 _MEMORY, _RMAP = ("mm/memory.c",), ("mm/rmap.c",)
@@ -48,6 +49,8 @@ SOURCES: dict[str, tuple[str, ...]] = {
 """Name of a function -> the files of the kernel's source that have had it, 5.10 to 7.1."""
 
 PROBEABLE, INLINED, ABSENT, AMBIGUOUS, VARIANT = "probe-able", "inlined", "absent", "ambiguous", "variant"
+NOTRACE = "not traceable"
+_NOTRACE = "declared inline or notrace, which kprobe_events refuse"
 
 
 class Status(msgspec.Struct):
@@ -86,9 +89,26 @@ class Dwarf(Protocol):
     inlined: list[Inlined]
 
 
-def statuses(symbols: Symbols | None, btf: Btf | None, dwarf: Dwarf | None) -> dict[str, Status]:
+def statuses(
+    symbols: Symbols | None, btf: Btf | None, dwarf: Dwarf | None, traceable: Traceable | None
+) -> dict[str, Status]:
     """The status of each function of `SOURCES`, by what there is to tell it from: any may be None."""
-    return {name: _status(name, symbols, btf, dwarf) for name in SOURCES}
+    found = {}
+    for name in SOURCES:
+        found[name] = status = _status(name, symbols, btf, dwarf)
+        if symbols is not None and traceable is not None:
+            _refuse(status, symbols, traceable)
+    return found
+
+
+def _refuse(status: Status, symbols: Symbols, traceable: Traceable) -> None:
+    """Take back what lies in a function that cannot be traced: the function itself, and copies of it in others."""
+    address = symbols.address(status.name)
+    if status.place == status.name and address is not None and address not in traceable:
+        status.state, status.place, status.note = NOTRACE, None, _NOTRACE
+    for number, copy in enumerate(status.inlined):
+        if copy.address - copy.offset not in traceable:
+            status.inlined[number] = copy._replace(registers={}, traceable=False)
 
 
 def _status(name: str, symbols: Symbols | None, btf: Btf | None, dwarf: Dwarf | None) -> Status:

@@ -18,7 +18,7 @@ from mmlist.kernel.payload import ELF, LIMIT, is_btf, unpacked
 from mmlist.kernel.symbols import Symbols
 from mmlist.replay.errors import InputError
 
-_BANNER = re.compile(rb"Linux version (\d+\.\d+[^\s\0]{0,128}) [^\n\0]{0,512}")
+_BANNER = re.compile(rb"Linux version (\d+\.\d+[!-~]{0,128}) \(")
 _BTF_HEADER = re.compile(rb"\x9f\xeb\x01\x00\x18\0\0\0|\xeb\x9f\x01\x00\0\0\0\x18")
 _KIND = "a vmlinuz, a vmlinux, a BTF file, a System.map or a copy of /proc/kallsyms"
 
