@@ -7,7 +7,8 @@
 #
 # Run as root. It needs a POSIX shell, the usual small tools, tar and gzip, and tracefs; nothing of it stays behind.
 # In the environment: MMLIST_BUFFER_KB (per CPU, 20480), MMLIST_CLOCK (mono), MMLIST_STATE (a folder for what is recorded,
-# /var/lib/mmlist-capture), MMLIST_FORCE=1 (also on another kernel than the one that the probes are made for).
+# /var/lib/mmlist-capture), MMLIST_TRACEFS (/sys/kernel/tracing), MMLIST_FORCE=1 (also on another kernel than the one that
+# the probes are made for).
 
 set -u
 umask 077
@@ -46,7 +47,7 @@ put() { (printf '%s\n' "$1" >"$2") 2>/dev/null; }
 append() { (printf '%s\n' "$1" >>"$2") 2>/dev/null; }
 
 first_word() { # of a file: of "7 (expanded: 1408)" the 7
-    read -r word _ <"$1" 2>/dev/null && printf '%s' "$word"
+    [ ! -r "$1" ] || { read -r word _ <"$1" && printf '%s' "$word"; }
 }
 
 clock_of() { # the one in brackets
@@ -54,13 +55,15 @@ clock_of() { # the one in brackets
 }
 
 find_tracefs() {
-    for tracefs in /sys/kernel/tracing /sys/kernel/debug/tracing; do
-        [ -e "$tracefs/kprobe_events" ] && return 0
+    for tracefs in "${MMLIST_TRACEFS:-/sys/kernel/tracing}" /sys/kernel/debug/tracing; do
+        [ -w "$tracefs/kprobe_events" ] && return 0
     done
     tracefs=/sys/kernel/tracing
-    mount -t tracefs nodev "$tracefs" 2>/dev/null || die "cannot mount tracefs on $tracefs"
+    why="must be root"
+    [ "$(id -u)" != 0 ] || why="cannot mount tracefs on $tracefs"
+    mount -t tracefs nodev "$tracefs" 2>/dev/null || give_up "$why"
     mounted=1
-    [ -e "$tracefs/kprobe_events" ] || die "this kernel has no kprobe_events (CONFIG_KPROBE_EVENTS)"
+    [ -w "$tracefs/kprobe_events" ] || give_up "this kernel has no kprobe_events (CONFIG_KPROBE_EVENTS)"
 }
 
 events_file() { # where a definition is written to
@@ -95,7 +98,7 @@ undo() { # all that start has changed, as far as it came; may be run again
     put 0 "$buffers/tracing_on"
     put 0 "$buffers/events/$group/enable"
     for one in $tracepoints; do
-        [ "$buffers" = "$tracefs" ] && [ -f "$state/was_on" ] && grep -qxF "$one" "$state/was_on" && continue
+        [ "$buffers" = "$tracefs" ] && grep -qxF "$one" "$state/was_on" && continue
         put 0 "$buffers/events/$one/enable"
     done
     if [ "$buffers" != "$tracefs" ]; then
@@ -122,40 +125,43 @@ stats() {
     done
 }
 
-give_up() {
+give_up() { # of start: why
     trap '' INT TERM HUP
     undo
     rm -rf "$state"
-    say "interrupted: all is as it was"
-    exit 130
+    die "$1"
 }
 
-start() {
-    [ "$(id -u)" = 0 ] || die "must be root"
-    [ -z "$release" ] || [ "$(uname -r)" = "$release" ] || [ "${MMLIST_FORCE:-}" = 1 ] ||
-        die "made for $release, this is $(uname -r): its offsets are others (mmlist probes; or MMLIST_FORCE=1)"
-    mkdir -p "${state%/*}"
-    mkdir "$state" 2>/dev/null ||
-        die "$state exists: a recording is under way, or was not packed (stop, bundle; or remove it)"
-    mounted=
-    trap give_up INT TERM HUP
-    find_tracefs
-    if [ -d "$tracefs/events/$group" ]; then
-        rmdir "$state"
-        die "there are events of the group $group already"
-    fi
-    buffers=$tracefs/instances/$group
-    mkdir "$buffers" 2>/dev/null || buffers=$tracefs
-    [ -z "$mounted" ] || : >"$state/mounted"
+remember() { # what undo needs to know, before anything is changed
     clock_of "$buffers/trace_clock" >"$state/old_clock"
     first_word "$buffers/buffer_size_kb" >"$state/old_buffer"
-    cat "$buffers/tracing_on" >"$state/old_on"
-    cat "$tracefs/options/record-cmd" >"$state/old_record_cmd" 2>/dev/null
+    first_word "$buffers/tracing_on" >"$state/old_on"
+    first_word "$tracefs/options/record-cmd" >"$state/old_record_cmd"
+    : >"$state/was_on"
     for one in $tracepoints; do
         [ "$(first_word "$buffers/events/$one/enable")" != 1 ] || printf '%s\n' "$one" >>"$state/was_on"
     done
     printf '%s\n' "$buffers" >"$state/buffers"
     printf '%s\n' "$tracefs" >"$state/tracefs"
+}
+
+start() {
+    [ -z "$release" ] || [ "$(uname -r)" = "$release" ] || [ "${MMLIST_FORCE:-}" = 1 ] ||
+        die "made for $release, this is $(uname -r): its offsets are others (mmlist probes; or MMLIST_FORCE=1)"
+    [ ! -d "$state" ] || die "$state exists: a recording is under way, or was not packed (stop, bundle; or remove it)"
+    mkdir -p "${state%/*}" && mkdir "$state" || exit 1
+    mounted=
+    trap 'give_up "interrupted: all is as it was"' INT TERM HUP
+    find_tracefs
+    [ ! -d "$tracefs/events/$group" ] || give_up "there are events of the group $group already"
+    [ -z "$mounted" ] || : >"$state/mounted"
+    buffers=$tracefs/instances/$group
+    [ -d "$tracefs/instances" ] && [ ! -d "$buffers" ] || buffers=$tracefs
+    remember
+    if [ "$buffers" != "$tracefs" ] && ! mkdir "$buffers" 2>/dev/null; then
+        buffers=$tracefs
+        remember
+    fi
 
     put 0 "$buffers/tracing_on"
     put "$clock" "$buffers/trace_clock" || say "no clock $clock here: $(clock_of "$buffers/trace_clock")"
@@ -170,16 +176,12 @@ start() {
     for one in $tracepoints; do
         put 1 "$buffers/events/$one/enable" || say "this kernel has no $one"
     done
-    [ -s "$state/defined" ] || {
-        undo
-        rm -rf "$state"
-        die "this kernel took none of the probes"
-    }
+    [ -s "$state/defined" ] || give_up "this kernel took none of the probes"
     uname -a >"$state/uname.txt"
     clock_of "$buffers/trace_clock" >"$state/clock.txt"
     cat /proc/swaps >"$state/swaps-before.txt"
     stats >"$state/stats-before.txt"
-    put 1 "$buffers/tracing_on" || die "cannot switch on $buffers"
+    put 1 "$buffers/tracing_on" || give_up "cannot switch on $buffers"
     trap - INT TERM HUP
     say "recording with $(($(wc -l <"$state/defined"))) probes, clock $(cat "$state/clock.txt"), $(first_word "$buffers/buffer_size_kb") KB a CPU"
 }

@@ -29,9 +29,9 @@ def bpftrace(plan: Plan) -> list[str]:
 
 
 _TRACEPOINTS = {
-    "task_newtask": [("pid", "%d", "args.pid"), ("clone_flags", "%lx", "args.clone_flags")],
-    "sched_process_exit": [("pid", "%d", "args.pid")],
-    "sched_process_free": [("pid", "%d", "args.pid")],
+    "task_newtask": [("pid", "%d", "args->pid"), ("clone_flags", "%lx", "args.clone_flags")],
+    "sched_process_exit": [("pid", "%d", "args->pid")],
+    "sched_process_free": [("pid", "%d", "args->pid")],
 }
 
 

@@ -103,7 +103,7 @@ ROLES: tuple[Role, ...] = (
         (
             _one(
                 "mm_init(mm, task) and the mm that it returns",
-                _on("mm_init", "mm=$1 task=$2" + _mm("$1")),
+                _on("mm_init", "mm=$1 task=$2"),  # what mm has in it is stale there
                 _after("mm_init", "mm=$ret" + _mm("$ret")),
             ),
             Slot(

@@ -72,13 +72,13 @@ def _within(types: Types, struct: int, path: list[str]) -> Field | None:
 def _member(types: Types, struct: int, name: str) -> Member | None:
     """The member of that name, its offset in bytes from the beginning of `struct`."""
     inside, looked_at = [(struct, 0, 0)], 0
-    while inside:
+    while inside and looked_at < _LOOKED_AT:
         id_, begin, depth = inside.pop()
         for member in types.members(id_):
             looked_at += 1
             offset = begin + member.offset
             if member.name == name:
                 return None if member.bits or offset % 8 else Member(name, member.type, offset // 8, 0)
-            if not member.name and depth < _NESTED and looked_at < _LOOKED_AT:
+            if not member.name and depth < _NESTED:
                 inside.append((types.strip(member.type), offset, depth + 1))
     return None

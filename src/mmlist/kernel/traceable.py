@@ -17,6 +17,8 @@ from mmlist.kernel.symbols import Symbols
 
 _BEGIN, _END = "__start_mcount_loc", "__stop_mcount_loc"
 _MOST = 1 << 24
+_ENTRY = 16
+"""Bytes from a function's beginning in which ftrace's place lies, where no function behind it tells its end."""
 
 
 class Traceable:
@@ -31,7 +33,7 @@ class Traceable:
         """Whether the function that begins at `address` has a place that is patched."""
         assert isinstance(address, int)
         next_ = bisect_left(self._begins, address + 1)
-        end = self._begins[next_] if next_ < len(self._begins) else address + 1
+        end = self._begins[next_] if next_ < len(self._begins) else address + _ENTRY
         found = bisect_left(self._places, address)
         return found < len(self._places) and self._places[found] < end
 
