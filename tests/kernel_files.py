@@ -151,7 +151,7 @@ def kallsyms(symbols: Sequence[Symbol], layout: str, *, percpu: bool = True, ord
         "num": struct.pack(order + "I", len(symbols)),
         "names": bytes(names),
         "markers": struct.pack(f"{order}{len(markers)}I", *markers),
-        "seqs": b"\0\1\2" * len(symbols),
+        "seqs": b"\0\1\2" * (len(symbols) + -len(symbols) % 8),  # no NUL between them and the tokens
         "tokens": b"".join(token + b"\0" for token in tokens),
         "index": struct.pack(order + "256H", *(sum(len(one) + 1 for one in tokens[:code]) for code in range(256))),
     }

@@ -80,21 +80,29 @@ def _token_tables(image: _Image) -> Iterator[tuple[int, list[str], int]]:
         before = bytes(data[max(at - ord("0") * _LONGEST_TOKEN, 0) : at]).split(b"\0")[:-1]
         if len(before) < ord("0"):
             continue
-        begin = at - sum(len(token) + 1 for token in before[-ord("0") :])
-        end = begin
-        for _ in range(_TOKENS):
-            end = data.find(b"\0", end) + 1
-            if not end:
-                return
-        index = image.aligned(end)
-        offsets = struct.unpack_from(f"{image.order}{_TOKENS}H", data, index) if index + 512 <= len(data) else ()
-        tokens = bytes(data[begin:end]).split(b"\0")[:-1]
-        expected, total = [], 0
-        for token in tokens:
-            expected.append(total)
-            total += len(token) + 1
-        if list(offsets) == expected:
-            yield begin, [token.decode("latin-1") for token in tokens], index + 2 * _TOKENS
+        earliest = at - sum(len(token) + 1 for token in before[-ord("0") :])
+        latest = earliest + len(before[-ord("0")])
+        for begin in range(image.aligned(earliest), latest + 1, image.word):  # no NUL need stand before the first token
+            found = _tokens(image, begin)
+            if found is not None:
+                yield begin, *found
+
+
+def _tokens(image: _Image, begin: int) -> tuple[list[str], int] | None:
+    """The tokens that begin there, and where their index ends; None where no index of them is behind."""
+    end, offsets = begin, []
+    for _ in range(_TOKENS):
+        offsets.append(end - begin)
+        end = image.data.find(b"\0", end, end + _LONGEST_TOKEN) + 1
+        if not end:
+            return None
+    index = image.aligned(end)
+    if index + 2 * _TOKENS > len(image.data):
+        return None
+    if list(struct.unpack_from(f"{image.order}{_TOKENS}H", image.data, index)) != offsets:
+        return None
+    tokens = bytes(image.data[begin:end]).split(b"\0")[:-1]
+    return [token.decode("latin-1") for token in tokens], index + 2 * _TOKENS
 
 
 def _names(image: _Image, table: int) -> Iterator[tuple[int, list[int]]]:
