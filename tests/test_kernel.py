@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 import struct
+import time
 from array import array
 from pathlib import Path
 
@@ -21,7 +24,7 @@ from mmlist.kernel.dwarf import Function, Inlined
 from mmlist.kernel.functions import ABSENT, AMBIGUOUS, INLINED, NOTRACE, PROBEABLE, VARIANT, statuses
 from mmlist.kernel.image import Image, read
 from mmlist.kernel.symbols import Symbol
-from mmlist.kernel.traceable import Traceable
+from mmlist.kernel.traceable import Traceable, traceable
 from mmlist.replay.errors import InputError, OptionError
 
 BTF = (DATA / "debian-6.1.btf").read_bytes()
@@ -94,6 +97,28 @@ def test_payload_that_unpacks_without_end_is_refused(monkeypatch: pytest.MonkeyP
     for packer in ("gzip", "xz", "bzip2", "zstd"):
         with pytest.raises(InputError, match="unpacks to more than 1 MiB"):
             payload.unpacked(PACKERS[packer](bytes(1 << 22)), "x")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        kallsyms._DIGITS,
+        b"\1",
+        b"\0\1\0\0\0\0\0\0",
+        kernel_files.kallsyms(SOME[:300], "new")[: 20 << 10],
+        b"\x1f\x8b\x08",
+        b"BZh9",
+    ],
+    ids=["digits", "names", "counts", "tables", "gzip", "bzip2"],
+)
+@pytest.mark.parametrize("head", [b"\x7fELF", b"MZ", b"ARMd"])
+def test_hostile_image_takes_no_more_than_a_few_seconds(pattern: bytes, head: bytes) -> None:
+    data = elf({".k": pattern * (4_000_000 // len(pattern))}) if head == b"\x7fELF" else b""
+    data = data or (head.ljust(56, b"\0") + head + pattern * (4_000_000 // len(pattern)))
+    began = time.process_time()
+    with contextlib.suppress(InputError):
+        Image(data, "x")
+    assert time.process_time() - began < 10
 
 
 def test_what_is_no_kernel_is_told(tmp_path: Path) -> None:
@@ -264,8 +289,6 @@ def test_mcount_locations_of_a_vmlinux_are_read() -> None:
         Symbol(TEXT + 0x9018, "D", "__stop_mcount_loc"),
     ]  # fmt: skip
     data = elf({".text": bytes(64), ".BTF": BTF, ".init.data": places}, names, addresses={".init.data": TEXT + 0x9000})
-    from mmlist.kernel.traceable import traceable
-
     image = Image(data, "vmlinux")
     found = traceable(image.elf, image.symbols)
     assert [TEXT + offset in found for offset in (0x100, 0x200, 0x300)] == [True, False, True]
@@ -318,8 +341,6 @@ def test_command_prints_fields_and_functions(tmp_path: Path) -> None:
 
 
 def test_command_prints_json() -> None:
-    import json
-
     run = CliRunner().invoke(cli, ["kernel", str(DATA / "debian-6.1.btf"), "--format", "json"])
     found = json.loads(run.stdout)
     assert found["kind"] == "kernel"

@@ -8,6 +8,7 @@ address in DW_AT_entry_pc, DW_AT_low_pc or DW_AT_ranges (dwarfstd.org, DWARF 5, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from elftools.dwarf.locationlists import BaseAddressEntry, LocationExpr, LocationParser
@@ -16,7 +17,8 @@ from mmlist.kernel.elf import Elf
 from mmlist.kernel.layout import Member
 from mmlist.replay.errors import InputError
 
-_MOST_ENTRIES = 5_000_000
+_MOST_ENTRIES = 2_000_000
+"""Entries that are looked at: the six files of a kernel have 150,000."""
 _ORIGINS = 8
 _REG0, _REG31 = 0x50, 0x6F  # DW_OP_reg0 ... DW_OP_reg31
 _MODIFIERS = frozenset({"DW_TAG_typedef", "DW_TAG_const_type", "DW_TAG_volatile_type", "DW_TAG_restrict_type"})
@@ -58,21 +60,35 @@ class Dwarf:
         self._locations: Any = None
         self._entries = 0
         wanted = tuple(files)
-        try:
+        with self._refusing():
             self._locations = LocationParser(self._info.location_lists())
             for unit in self._info.iter_CUs():
                 name = _text(unit.get_top_DIE(), "DW_AT_name")
                 file = next((one for one in wanted if name == one or name.endswith("/" + one)), None)
                 if file is not None:
                     self._read(unit, file)
-        except (InputError, RecursionError, MemoryError):
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Whatever pyelftools trips over, of which it promises no kind, is an InputError."""
+        try:
+            yield
+        except InputError:
             raise
-        except Exception as error:  # pyelftools promises no kind
+        except Exception as error:
             told = " ".join(f"{type(error).__name__} {error}".split())[:200]
-            raise InputError(f"its DWARF cannot be read: {told}", file=elf.file) from None
+            raise InputError(f"its DWARF cannot be read: {told}", file=self._file) from None
+
+    def _children(self, entry: Any) -> Iterator[Any]:
+        """The entries within `entry`; so many in all, for siblings may go round in a ring."""
+        for child in entry.iter_children():
+            self._entries += 1
+            if self._entries > _MOST_ENTRIES:
+                raise InputError(f"its DWARF has more than {_MOST_ENTRIES} entries", file=self._file)
+            yield child
 
     def _read(self, unit: Any, file: str) -> None:
-        for entry in unit.get_top_DIE().iter_children():
+        for entry in self._children(unit.get_top_DIE()):
             if entry.tag == "DW_TAG_structure_type" and "DW_AT_byte_size" in entry.attributes:
                 self._structs.setdefault(_text(entry, "DW_AT_name"), []).append(entry.offset)
             elif entry.tag == "DW_TAG_subprogram":
@@ -86,16 +102,13 @@ class Dwarf:
         pending = [function]
         while pending:
             entry = pending.pop()
-            self._entries += 1
-            if self._entries > _MOST_ENTRIES:
-                raise InputError(f"its DWARF has more than {_MOST_ENTRIES} entries", file=self._file)
             if entry.tag == "DW_TAG_inlined_subroutine":
                 address = self._begin(entry)
                 if address is not None and address >= into.address:
                     registers = dict(self._registers(entry, address))
                     self.inlined.append(Inlined(_name(entry), into.name, address - into.address, address, registers))
             if entry.has_children:
-                pending += [one for one in entry.iter_children() if one.tag in _CODE]
+                pending += [one for one in self._children(entry) if one.tag in _CODE]
 
     def _begin(self, entry: Any) -> int | None:
         """Where code begins: DW_AT_entry_pc, else DW_AT_low_pc, else the first range; None for what has no code."""
@@ -125,7 +138,7 @@ class Dwarf:
         return None
 
     def _registers(self, entry: Any, address: int) -> Iterator[tuple[str, int]]:
-        for child in entry.iter_children():
+        for child in self._children(entry):
             if child.tag == "DW_TAG_formal_parameter" and "DW_AT_location" in child.attributes:
                 operations = self._location(child, address)
                 if operations is not None and len(operations) == 1 and _REG0 <= operations[0] <= _REG31:
@@ -157,30 +170,33 @@ class Dwarf:
 
     def members(self, id_: int) -> list[Member]:
         """The members of a struct or union."""
-        found = []
-        for child in self._entry(id_).iter_children():
-            if child.tag == "DW_TAG_member" and "DW_AT_type" in child.attributes:
-                offset = child.attributes.get("DW_AT_data_member_location")
-                bits = child.attributes.get("DW_AT_bit_size")
-                value = offset.value if offset is not None and isinstance(offset.value, int) else 0
-                type_ = child.get_DIE_from_attribute("DW_AT_type").offset
-                found.append(Member(_text(child, "DW_AT_name"), type_, 8 * value, bits.value if bits else 0))
+        with self._refusing():
+            found = []
+            for child in self._children(self._entry(id_)):
+                if child.tag == "DW_TAG_member" and "DW_AT_type" in child.attributes:
+                    offset = child.attributes.get("DW_AT_data_member_location")
+                    bits = child.attributes.get("DW_AT_bit_size")
+                    value = offset.value if offset is not None and isinstance(offset.value, int) else 0
+                    type_ = child.get_DIE_from_attribute("DW_AT_type").offset
+                    found.append(Member(_text(child, "DW_AT_name"), type_, 8 * value, bits.value if bits else 0))
         return found
 
     def strip(self, id_: int) -> int:
         """A type without typedefs and qualifiers."""
-        for _ in range(64):
-            entry = self._entry(id_)
-            if entry.tag not in _MODIFIERS or "DW_AT_type" not in entry.attributes:
-                return id_
-            id_ = entry.get_DIE_from_attribute("DW_AT_type").offset
+        with self._refusing():
+            for _ in range(_ORIGINS * _ORIGINS):
+                entry = self._entry(id_)
+                if entry.tag not in _MODIFIERS or "DW_AT_type" not in entry.attributes:
+                    return id_
+                id_ = entry.get_DIE_from_attribute("DW_AT_type").offset
         raise InputError(f"its DWARF has typedefs in a loop at offset {id_}", file=self._file)
 
     def size(self, id_: int) -> int | None:
-        """Bytes of a type; None for arrays."""
-        entry = self._entry(id_)
-        size = entry.attributes.get("DW_AT_byte_size")
-        return int(size.value) if size is not None and entry.tag != "DW_TAG_pointer_type" else None
+        """Bytes of a type; None for arrays and pointers."""
+        with self._refusing():
+            entry = self._entry(id_)
+            size = entry.attributes.get("DW_AT_byte_size")
+            return int(size.value) if size is not None and entry.tag != "DW_TAG_pointer_type" else None
 
     def _entry(self, offset: int) -> Any:
         return self._info.get_DIE_from_refaddr(offset)

@@ -36,8 +36,6 @@ class Elf:
                 raise ValueError(f"{self._elf.num_sections()} sections")
             self._sections = [(one.name, one.header) for one in self._elf.iter_sections()]
             self.machine = str(self._elf["e_machine"])
-        except (RecursionError, MemoryError):
-            raise
         except Exception as error:  # of its many kinds none is promised
             raise InputError(f"is no whole ELF file: {_told(error)}", file=file, expected="a vmlinux") from None
         self.bits: int = self._elf.elfclass
@@ -112,8 +110,6 @@ class Elf:
         """pyelftools' DWARFInfo. Raises InputError where it cannot be read."""
         try:
             return self._elf.get_dwarf_info(relocate_dwarf_sections=False)
-        except (RecursionError, MemoryError):
-            raise
         except Exception as error:
             raise InputError(f"its DWARF cannot be read: {_told(error)}", file=self.file) from None
 

@@ -148,7 +148,7 @@ def _of_several(name: str, bearing: list[Symbol], kept: list[Symbol], symbols: S
         at = {one.address for one in dwarf.functions if one.name == name and one.file in SOURCES[name]}
         kept = [one for one in kept if one.address in at]
         why = f"of {len(bearing)} symbols of that name the one of {' or '.join(SOURCES[name])}"
-    if len(kept) == 1 and symbols.base is not None and kept[0].address > symbols.base:
+    if len(kept) == 1 and symbols.base is not None and kept[0].address >= symbols.base:
         return Status(name, PROBEABLE, f"_text+{kept[0].address - symbols.base:#x}", told, note=why)
     return Status(name, AMBIGUOUS, None, told, note=f"{len(bearing)} symbols of that name: {', '.join(told)}")
 

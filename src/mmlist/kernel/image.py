@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import re
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from mmlist.replay.errors import InputError
 
 _BANNER = re.compile(rb"Linux version (\d+\.\d+[!-~]{0,128}) \(")
 _BTF_HEADER = re.compile(rb"\x9f\xeb\x01\x00\x18\0\0\0|\xeb\x9f\x01\x00\0\0\0\x18")
+_BTF_PLACES = 16  # of a raw image that look like a BTF header
 _KIND = "a vmlinuz, a vmlinux, a BTF file, a System.map or a copy of /proc/kallsyms"
 
 
@@ -64,7 +66,7 @@ class Image:
         self.arch = "arm64" if bytes(self._data[56:60]) == b"ARMd" else None
         self.release = self._banner()
         self._recover(64, False)
-        for place in _BTF_HEADER.finditer(self._data):
+        for place in islice(_BTF_HEADER.finditer(self._data), _BTF_PLACES):
             try:
                 self.btf = Btf(bytes(self._data[place.start() :]), file=self.file)
             except InputError:

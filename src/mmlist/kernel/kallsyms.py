@@ -31,9 +31,8 @@ _WINDOW = 32 << 20
 """Bytes before the tokens in which the names are sought: the largest kernels have some 5 MB of them."""
 
 _FEWEST, _MOST = 256, 4_000_000
-_TABLES = 16
-_WALKED = 10 * _MOST
-"""So many token tables, and names before them, are looked at: where more look right, it is no kernel."""
+_PLACES, _TABLES, _WALKED = 1000, 16, 4 * _MOST
+"""So many places with ten digits, token tables, and names before them are looked at: where more look right, it is no kernel."""
 
 
 class _Image(NamedTuple):
@@ -76,7 +75,10 @@ def recovered(data: Any, *, bits: int = 64, big_endian: bool = False) -> list[Sy
 def _token_tables(image: _Image) -> Iterator[tuple[int, list[str], int]]:
     """(where the tokens begin, the tokens, where their index ends) of each thing that is a token table."""
     data, at = image.data, -1
-    while (at := data.find(_DIGITS, at + 1)) >= 0:
+    for _ in range(_PLACES):
+        at = data.find(_DIGITS, at + 1)
+        if at < 0:
+            return
         before = bytes(data[max(at - ord("0") * _LONGEST_TOKEN, 0) : at]).split(b"\0")[:-1]
         if len(before) < ord("0"):
             continue

@@ -32,6 +32,10 @@ _NESTED = 4  # a compressed zboot image in a compressed file, and one to spare
 _TRIED = 64  # places whose first bytes look like a payload
 
 
+class _TooLarge(InputError):
+    """A payload that unpacks to more than `LIMIT`: what made it may have made others."""
+
+
 def unpacked(data: Any, name: str) -> Any:
     """`data` (bytes, or what has their slices and `find`: an mmap) without all that it is packed in.
 
@@ -80,6 +84,8 @@ def _sought(data: Any, name: str) -> bytes | None:
     for begin in _places(data):
         try:
             found = _expand(bytes(data[begin:]), name, begin)
+        except _TooLarge:
+            raise
         except InputError:
             continue
         if found[:4] == ELF or b"Linux version " in found:
@@ -121,7 +127,7 @@ def _expand(packed: bytes, name: str, begin: int) -> bytes:
     ) as error:
         raise InputError(f"the payload at offset {begin} is damaged: {error}", file=name) from None
     if len(found) > LIMIT:
-        raise InputError(f"the payload at offset {begin} unpacks to more than {LIMIT >> 20} MiB", file=name)
+        raise _TooLarge(f"the payload at offset {begin} unpacks to more than {LIMIT >> 20} MiB", file=name)
     return found
 
 
