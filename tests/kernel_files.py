@@ -262,7 +262,17 @@ def main(file: str, out: str) -> None:
     fields = [*COMMON, *BY_ARCH[image.arch or "x86_64"]]
     structs = dict.fromkeys(field.partition(".")[0] for field in fields)
     Path(out + ".btf").write_bytes(excerpt(image.btf, structs, SOURCES))
-    wanted = {*SOURCES, "_text", "__init_begin", "__init_end", "init_mm", "mmlist_lock", "swap_info"}
+    wanted = {
+        *SOURCES,
+        "_text",
+        "__init_begin",
+        "__init_end",
+        "init_mm",
+        "mmlist_lock",
+        "swap_info",
+        "trace_kprobe_create",
+        "trace_fprobe_create",
+    }
     lines = [
         f"{one.address:016x} {one.type} {one.name}\n"
         for one in image.symbols.all

@@ -240,6 +240,17 @@ def test_fprobes_of_6_5_go_by_offsets(tmp_path: Path) -> None:
     assert "users=mm->mm_users.counter:s32" in definition(choose(kernel), "mmput", "fprobe")
 
 
+@pytest.mark.parametrize(("syntax", "option"), [("kprobe", "KPROBE"), ("fprobe", "FPROBE"), ("perf", "KPROBE")])
+def test_kernel_that_has_no_such_events_is_refused(tmp_path: Path, syntax: str, option: str) -> None:
+    """Debian's 6.12 for arm64 refuses every fprobe event: it has none."""
+    text = (DATA / "debian-6.12.map").read_text().replace(f"trace_{option.lower()}_create", "none")
+    (tmp_path / "System.map").write_text(text)
+    result = run(str(DATA / "debian-6.12.btf"), "--kallsyms", str(tmp_path / "System.map"), "--syntax", syntax)
+    assert result.exit_code == 2
+    assert f"was built without CONFIG_{option}_EVENTS" in result.stderr
+    assert run(*given("debian-6.12"), "--syntax", syntax).exit_code == 0
+
+
 def test_kernel_without_types_is_refused() -> None:
     result = run(str(DATA / "debian-6.1.map"))
     assert result.exit_code == 2

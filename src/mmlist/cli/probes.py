@@ -19,6 +19,12 @@ from mmlist.kernel.functions import PROBEABLE
 from mmlist.replay.errors import InputError, OptionError
 
 SYNTAXES = ("kprobe", "fprobe", "bpftrace", "trace-cmd", "perf")
+_CREATORS = {
+    "kprobe": ("trace_kprobe_create", "CONFIG_KPROBE_EVENTS"),
+    "fprobe": ("trace_fprobe_create", "CONFIG_FPROBE_EVENTS"),
+}
+"""What a kernel has that takes such definitions (kernel/trace/trace_kprobe.c, trace_fprobe.c): arm64 has fprobes since 6.14."""
+
 _FILES = {"kprobe": "kprobe_events", "fprobe": "dynamic_events"}
 
 
@@ -66,6 +72,11 @@ def _usable(kernel: Kernel, syntax: str) -> None:
         )
     if syntax == "fprobe" and kernel.version is not None and kernel.version < FPROBES:
         raise OptionError(f"{kernel.release} has no fprobe events: they came with 6.5; --syntax kprobe")
+    creator, option = _CREATORS["fprobe" if syntax == "fprobe" else "kprobe"]
+    if syntax != "bpftrace" and kernel.symbols is not None and not kernel.symbols.named(creator):
+        raise InputError(
+            f"was built without {option}: it has no {creator}", file=kernel.file, expected="another --syntax"
+        )
 
 
 def _listed(plan: Plan, syntax: str) -> Iterator[str]:
