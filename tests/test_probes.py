@@ -375,6 +375,17 @@ def test_interrupted_start_restores(tmp_path: Path) -> None:
     assert (tracefs / "kprobe_events").read_text().count("-:mmlist/") == 39
 
 
+def test_probe_that_an_interrupt_left_unnoted_is_taken_away(tmp_path: Path) -> None:
+    """A kernel that took a definition, and a start that was interrupted before it could note it."""
+    script_, tracefs = capture(tmp_path), pretend_tracefs(tmp_path)
+    noted = '    printf \'%s\\n\' "$1" >>"$state/defined"\n'
+    assert noted in script_.read_text()
+    script_.write_text(script_.read_text().replace(noted, "    kill -INT $$\n"))
+    assert "interrupted" in shell(script_, tracefs, "start").stderr
+    first, second = (tracefs / "kprobe_events").read_text().splitlines()
+    assert (first.split()[0], second) == ("p:mmlist/mm_init", "-:mmlist/mm_init")
+
+
 def test_script_refuses_another_release(tmp_path: Path) -> None:
     script_, tracefs = capture(tmp_path), pretend_tracefs(tmp_path)
     script_.write_text(re.sub(r"(?m)^release=.*$", "release=2.6.9", script_.read_text()))

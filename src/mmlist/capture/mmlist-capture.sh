@@ -78,6 +78,10 @@ event_of() { # the name of a definition's event
     printf '%s' "${word##*/}"
 }
 
+ours() { # the probes of our group in a file, none of which was there before start
+    grep "^[a-z][a-z0-9]*:$group/" "$1" 2>/dev/null
+}
+
 define() { # one definition, and its filter
     event=$(event_of "$1")
     if ! append "$1" "$(events_file "$1")"; then
@@ -108,11 +112,12 @@ undo() { # all that start has changed, as far as it came; may be run again
         put "$(cat "$state/old_buffer")" "$buffers/buffer_size_kb"
         put "$(cat "$state/old_on")" "$buffers/tracing_on"
     fi
-    if [ -f "$state/defined" ]; then
+    for file in "$tracefs/kprobe_events" "$tracefs/dynamic_events"; do
+        ours "$file" >"$state/ours" # not what was noted: an interrupt may come between a probe and its note
         while read -r line; do
-            append "-:$group/$(event_of "$line")" "$(events_file "$line")"
-        done <"$state/defined"
-    fi
+            append "-:$group/$(event_of "$line")" "$file"
+        done <"$state/ours"
+    done
     [ ! -s "$state/old_record_cmd" ] || put "$(cat "$state/old_record_cmd")" "$tracefs/options/record-cmd"
     [ ! -f "$state/mounted" ] || umount "$tracefs" 2>/dev/null
     rm -f "$state/tracefs"
@@ -221,9 +226,7 @@ stop() {
     cat /proc/swaps >"$state/swaps-after.txt"
     cat "$tracefs/kprobe_profile" >"$state/kprobe_profile.txt" 2>/dev/null
     cat "$buffers/set_event" >"$state/events.txt"
-    {
-        grep "[a-z0-9]*:$group/" "$tracefs/dynamic_events" || grep "[a-z0-9]*:$group/" "$tracefs/kprobe_events"
-    } >"$state/definitions.txt" 2>/dev/null
+    { ours "$tracefs/dynamic_events" || ours "$tracefs/kprobe_events"; } >"$state/definitions.txt"
     cat "$tracefs/saved_cmdlines" >"$state/saved_cmdlines.txt" 2>/dev/null
     grep -E ' (init_mm|mmlist_lock|swap_info|_text)$' /proc/kallsyms >"$state/symbols.txt"
     head_line >"$state/trace.txt"
