@@ -304,6 +304,16 @@ def test_script_is_sound(tmp_path: Path, shell_: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.mark.parametrize("tool", ["trace-cmd", "perf"])
+def test_commands_of_other_tools_are_sound(tool: str) -> None:
+    text = run(*given("debian-6.12"), "--syntax", tool).stdout
+    done = subprocess.run(["sh", "-n"], input=text, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    defined = re.findall(r"^echo '([pr]\d*:.*)' >> kprobe_events$", text, re.M)
+    assert defined == [line for line in run(*given("debian-6.12")).stdout.splitlines() if not line.startswith("#")]
+    assert f"\n{tool} record " in text
+
+
 def test_script_captures_bundles_and_restores(tmp_path: Path) -> None:
     script_, tracefs = capture(tmp_path), pretend_tracefs(tmp_path)
     started = shell(script_, tracefs, "start")
