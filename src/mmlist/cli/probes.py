@@ -115,3 +115,5 @@ def _of_role(part: Part) -> Iterator[str]:
     if part.costs:
         told = ", ".join(f"{one.code} {one.slug} {one.state} decidable" for one in part.costs)
         yield f"  which costs: {told}"
+    elif part.missing:
+        yield "  which moves no invariant between decidable, partly and not"
