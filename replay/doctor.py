@@ -70,11 +70,12 @@ def examine(log: Log, options: Options | None = None) -> Health:
         pass
     carries = history.survey.carries
     return Health(log.name, history.survey.profile.name, _bounds(history), [
-        _diagnose(status.code, status.slug, status.status, status.reason, carries) for status in history.checked
+        diagnose(status.code, status.slug, status.status, status.reason, carries) for status in history.checked
     ])  # fmt: skip
 
 
-def _diagnose(code: str, slug: str, status: str, reason: str, carries: Carries) -> Diagnosis:
+def diagnose(code: str, slug: str, status: str, reason: str, carries: Carries) -> Diagnosis:
+    """What can be said of one invariant: its `status` and `reason` as in facts.Checked, and what the log `carries`."""
     if status != "checked":
         _, found, names = reason.partition("the log has none of ")
         return Diagnosis(code, slug, NOT, [reason], [f"one of {names}"] if found else [])

@@ -210,3 +210,21 @@ def test_get_task_mm_and_the_mmget_within_it_are_one_get():
     told = Told()
     assert kinds(told(f"mmget {A} users=1\nget_task_mm pid=5 {A}")) == ["Fetched", "Mmget", "GetTaskMm"]
     assert kinds(told(f"get_task_mm pid=5 {A}")) == ["GetTaskMm", "Mmget"]
+
+
+def test_a_page_of_a_folio_has_an_entry_behind_the_folios_first():
+    """mm/swapfile.c of 7.0: folio_dup_swap(folio, subpage) duplicates folio->swap plus the page's index."""
+
+    def entries(*args: str) -> list[int]:
+        told = Told()
+        told.binder = Binder(frozenset({"folio_dup_swap", "folio_put_swap"}), init_mm=None)
+        lines = "\n".join(f"folio_dup_swap (folio_dup_swap+0x0/0x1) entry=0x7 {one}" for one in args)
+        lines += "\n" + lines.replace("dup_swap", "put_swap")
+        found = told(lines)
+        duplicated = [event.entry for event in found if isinstance(event, e.SwapDuplicate)]
+        assert duplicated == [event.entry for event in found if isinstance(event, e.SwapFree)]
+        return duplicated
+
+    assert entries("", "folio=0xffea0000 subpage=0xffea0000", "folio=0xffea0000 subpage=0xffea00c0") == [7, 7, 10]
+    assert entries("folio=0xffea0000 subpage=0x0") == [7]
+    assert entries("folio=0xffea0000 subpage=0xffea0001", "folio=0xffea0000 subpage=0xffe90000") == []

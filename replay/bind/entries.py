@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from mmlist.replay import events as e
 from mmlist.replay.bind.task import Bracket, Duplicate, Task, Tasks
-from mmlist.replay.bind.values import INIT_MM, Fields, Reader, field, run_length, swp_entry
+from mmlist.replay.bind.values import INIT_MM, Fields, Reader, field, page_entry, run_length, swp_entry
 from mmlist.replay.record import At
 
 _COPIES = ("copy_page_range", "dup_mmap")
@@ -126,7 +126,17 @@ class EntryProbes:
 
     def on_swap_duplicate(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """swap_duplicate(entry): takes effect at its return, if the log shows it."""
-        entry = swp_entry(f)
+        self._duplicate(at, f, swp_entry(f), out)
+
+    def on_swap_dup_entry_direct(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """swap_dup_entry_direct(entry) (7.0 on): the fork's swap_duplicate."""
+        self._duplicate(at, f, swp_entry(f), out)
+
+    def on_folio_dup_swap(self, at: At, f: Fields, out: list[e.Event]) -> None:
+        """folio_dup_swap(folio, subpage)"""
+        self._duplicate(at, f, page_entry(f), out)
+
+    def _duplicate(self, at: At, f: Fields, entry: int | None, out: list[e.Event]) -> None:
         if entry is None:
             return
         duplicate = Duplicate(entry, run_length(f), at)
@@ -134,14 +144,6 @@ class EntryProbes:
             self.tasks.of(at).pending_duplicate = duplicate
         else:
             self._duplicated(at, duplicate, out)
-
-    def on_folio_dup_swap(self, at: At, f: Fields, out: list[e.Event]) -> None:
-        """folio_dup_swap (7.0 on), in place of swap_duplicate."""
-        self.on_swap_duplicate(at, f, out)
-
-    def on_swap_dup_entry_direct(self, at: At, f: Fields, out: list[e.Event]) -> None:
-        """swap_dup_entry_direct(entry) (7.0 on): the fork's swap_duplicate."""
-        self.on_swap_duplicate(at, f, out)
 
     def on_swap_duplicate_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """swap_duplicate returned: 0 if the count went up."""
@@ -184,24 +186,24 @@ class EntryProbes:
 
     def on_swap_free(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """swap_free(entry): a fault, or pageout undoing its duplicate."""
-        self._free(at, f, "fault", out)
+        self._free(at, f, "fault", swp_entry(f), out)
 
     def on_free_swap_and_cache(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """free_swap_and_cache(entry): a zap."""
-        self._free(at, f, "zap", out)
+        self._free(at, f, "zap", swp_entry(f), out)
 
     def on_folio_put_swap(self, at: At, f: Fields, out: list[e.Event]) -> None:
-        """folio_put_swap (7.0 on), in place of swap_free."""
-        self.on_swap_free(at, f, out)
+        """folio_put_swap(folio, subpage)"""
+        self._free(at, f, "fault", page_entry(f), out)
 
     def on_swap_free_nr(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """swap_free_nr(entry, nr)"""
-        self._free(at, f, "fault", out)
+        self._free(at, f, "fault", swp_entry(f), out)
         self._of_how_many(at, f, out)
 
     def on_free_swap_and_cache_nr(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """free_swap_and_cache_nr(entry, nr)"""
-        self._free(at, f, "zap", out)
+        self._free(at, f, "zap", swp_entry(f), out)
         self._of_how_many(at, f, out)
 
     def on_swap_put_entries_direct(self, at: At, f: Fields, out: list[e.Event]) -> None:
@@ -213,8 +215,7 @@ class EntryProbes:
         if "nr" not in f and not self.clears:
             out.append(e.SwapRelease(at, None))
 
-    def _free(self, at: At, f: Fields, why: str, out: list[e.Event]) -> None:
-        entry = swp_entry(f)
+    def _free(self, at: At, f: Fields, why: str, entry: int | None, out: list[e.Event]) -> None:
         if entry is None:
             return
         nr = run_length(f)

@@ -14,6 +14,9 @@ _ERROR_POINTER = 0xFFFF_FFFF_FFFF_F001
 _MAX_FOLIO = 1 << 14
 """Pages of the largest folio (include/linux/mmzone.h: MAX_FOLIO_ORDER of 64 KiB page kernels)."""
 
+_STRUCT_PAGE = 64
+"""sizeof(struct page) of 64-bit kernels (include/linux/mm_types.h: CONFIG_HAVE_ALIGNED_STRUCT_PAGE)."""
+
 _OFFLIST = 1 << 30
 """SWAP_USAGE_OFFLIST_BIT: since 6.14 inuse_pages says so that the area is full, or closed (mm/swapfile.c)."""
 
@@ -47,6 +50,19 @@ def swp_entry(fields: Fields) -> int | None:
     """The swap entry in field `entry`; None if there is none, or it is no 64-bit word."""
     entry = field(fields, "entry")
     return entry if entry is not None and 0 <= entry < 1 << 64 else None
+
+
+def page_entry(fields: Fields) -> int | None:
+    """The entry of the page `subpage` of `folio`, whose first page's is in field `entry`: as folio_dup_swap is called since 7.0.
+
+    mm/swapfile.c: folio_dup_swap adds folio_page_idx(folio, subpage); None where the two are no pages of one folio. A subpage of
+    NULL is all of the folio: the first entry, as far as the fields tell.
+    """
+    entry, folio, subpage = swp_entry(fields), field(fields, "folio"), field(fields, "subpage")
+    if entry is None or not folio or not subpage:
+        return entry
+    index, rest = divmod(subpage - folio, _STRUCT_PAGE)
+    return entry + index if not rest and 0 <= index < _MAX_FOLIO else None
 
 
 def area_type(fields: Fields) -> int | None:

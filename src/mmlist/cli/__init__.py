@@ -26,6 +26,8 @@ COMMANDS = {
     "parse": ("mmlist.cli.parse:parse", "What each line of a log says, as JSON."),
     "invariants": ("mmlist.cli.invariants:invariants", "What is checked, and why the kernel needs it."),
     "simulate": ("mmlist.cli.simulate:simulate", "A log of a simulated kernel, right or with a known bug."),
+    "kernel": ("mmlist.cli.kernel:kernel", "What a kernel offers: offsets of fields, functions that can be probed."),
+    "probes": ("mmlist.cli.probes:probes", "The best probes that a kernel allows, or a script that captures."),
     "check": ("mmlist.cli.check:check", "Replay fixtures against their expectations."),
 }
 """Name of a command -> where it lives, and its line in the group's help."""

@@ -1,0 +1,115 @@
+"""Probes as programs for other tools: bpftrace, which prints the events itself, and trace-cmd and perf, which record what is
+defined in tracefs.
+
+What bpftrace has to print: docs/mapping.md. Its arguments count from 0, its C casts go by the kernel's own BTF.
+"""
+
+from __future__ import annotations
+
+import shlex
+
+from mmlist.capture.choose import Chosen, Plan
+from mmlist.capture.fetch import POINTER, Resolved
+from mmlist.capture.syntax import GROUP, lines, member
+
+_TIME = "$t / 1000000000, $t % 1000000000 / 1000"
+_FORMATS = {"s": "%d", "u": "%u", "x": "0x%lx"}
+
+
+def bpftrace(plan: Plan) -> list[str]:
+    """A bpftrace program with a probe for each of the plan's, and for its tracepoints."""
+    found = ["// Run by: bpftrace -q -o trace.txt FILE; larger buffers: BPFTRACE_PERF_RB_PAGES=4096"]
+    for chosen in plan.probes:
+        found += _probe(chosen)
+    for name, fields in _TRACEPOINTS.items():
+        if any(one.endswith("/" + name) for one in plan.tracepoints):
+            system = next(one for one in plan.tracepoints if one.endswith("/" + name)).split("/")[0]
+            found += _body(f"tracepoint:{system}:{name}", "", name, "", fields)
+    return found
+
+
+_TRACEPOINTS = {
+    "task_newtask": [("pid", "%d", "args->pid"), ("clone_flags", "%lx", "args.clone_flags")],
+    "sched_process_exit": [("pid", "%d", "args->pid")],
+    "sched_process_free": [("pid", "%d", "args->pid")],
+}
+
+
+def _probe(chosen: Chosen) -> list[str]:
+    if chosen.place.startswith("_text+") or any(one.register is not None for one in chosen.fetches):
+        return [f"// {chosen.event}: bpftrace cannot probe {chosen.place}"]
+    kind = "kretprobe" if chosen.probe.returns else "kprobe"
+    place = f"(<- {chosen.place})" if chosen.probe.returns else f"({chosen.place})"
+    fetches = [(one.name, *_value(one)) for one in chosen.fetches]
+    return _body(f"{kind}:{chosen.place}", _predicate(chosen), chosen.event, place + " ", fetches)
+
+
+def _body(point: str, predicate: str, event: str, place: str, fetches: list[tuple[str, str, str]]) -> list[str]:
+    shown = " ".join(f"{name}={form}" for name, form, _ in fetches)
+    values = "".join(f",\n        {value}" for _, _, value in fetches)
+    return [
+        f"{point}{predicate}",
+        "{",
+        "    $t = nsecs;",
+        f'    printf("%16s-%-7d [%03d] ..... %d.%06d: {event}: {place}{shown}\\n",',
+        f"        comm, tid, cpu, {_TIME}{values});",
+        "}",
+    ]
+
+
+def _predicate(chosen: Chosen) -> str:
+    """An event's filter, `member==2`, by the argument that the field is fetched from."""
+    name, _, value = chosen.probe.filter.partition("==")
+    argument = next((one.argument for one in chosen.fetches if one.name == name), None)
+    return f" /arg{argument - 1} == {value}/" if argument else ""
+
+
+def _value(fetch: Resolved) -> tuple[str, str]:
+    """How a value is printed, and the expression for it."""
+    expression = _expression(fetch)
+    if fetch.type == "ustring":
+        return '\\"%s\\"', f"str(uptr({expression}))"
+    if fetch.type == "string":
+        return '\\"%s\\"', expression
+    if fetch.type.startswith("s") and not fetch.hops and fetch.argument:
+        return "%d", f"(int{fetch.type[1:]}){expression}"
+    if fetch.type == "u8":
+        return "%u", f"{expression} & 0xff"
+    return _FORMATS[fetch.type[0]], f"(uint64){expression}" if fetch.type == "x64" else expression
+
+
+def _expression(fetch: Resolved) -> str:
+    if fetch.symbol and fetch.element is not None:
+        text = f'*(uint64 *)(kaddr("{fetch.symbol}") + {POINTER * fetch.element})'
+    elif fetch.symbol:
+        text = f'kaddr("{fetch.symbol}")'
+    else:
+        text = f"arg{fetch.argument - 1}" if fetch.argument else "retval"
+    for hop in fetch.hops:
+        if hop.struct:
+            text = f"((struct {hop.struct} *){text})->{_member(hop.struct, hop.field)}"
+    return text
+
+
+def _member(struct: str, field: str) -> str:
+    if (struct, field) == ("pt_regs", "regs"):
+        return "regs[0]"
+    return "swap.val" if (struct, field) == ("folio", "swap") else member(struct, field)
+
+
+def recorded(plan: Plan, tool: str) -> list[str]:
+    """Shell commands: the definitions into tracefs, then the recording by `tool`, trace-cmd or perf, until it is interrupted."""
+    found = ["set -e", "cd /sys/kernel/tracing"]
+    found += [f"echo {shlex.quote(line)} >> kprobe_events" for line in lines(plan, "kprobe")]
+    filtered = [(one.event, one.probe.filter) for one in plan.probes if one.probe.filter]
+    found += [f"echo '{wanted}' > events/{GROUP}/{event}/filter" for event, wanted in filtered]
+    found.append("cd - >/dev/null")
+    if tool == "trace-cmd":
+        events = [f"-e {GROUP}", *(f"-e {name.replace('/', ':')}" for name in plan.tracepoints)]
+        found.append(f"trace-cmd record -C mono -b 20000 -o trace.dat {' '.join(events)}")
+        found.append("trace-cmd report -t trace.dat > trace.txt")
+    else:
+        events = [f"-e '{GROUP}:*'", *(f"-e {name.replace('/', ':')}" for name in plan.tracepoints)]
+        found.append(f"perf record -a -k mono -m 16M -o perf.data {' '.join(events)}")
+        found.append("perf script --show-lost-events -i perf.data > trace.txt")
+    return found + [f"echo '-:{GROUP}/{one.event}' >> /sys/kernel/tracing/kprobe_events" for one in plan.probes]
