@@ -9,6 +9,9 @@ READY := $(VENV)/.ready
 CODE := setup.py src replay grammars db tests bench docs
 # What is made of the grammars (setup.py) is made anew when one of these changes.
 MADE_OF := setup.py $(filter-out grammars/_expressions.py,$(wildcard grammars/*.lark grammars/*.py grammars/*.[ch]))
+# Compiled anew for what measures or shows the tool; tests run edited sources as they are.
+COMPILED := .compiled/digest
+COMPILED_OF := $(wildcard replay/*.py replay/model/*.py replay/bind/*.py)
 # Of fuzzing.
 SECONDS := 600
 # Of benchmarks.
@@ -30,8 +33,14 @@ $(READY): pyproject.toml constraints.txt $(MADE_OF)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 	  --no-build-isolation --editable '.[dev]'
 	@touch $@
+	@$(MAKE) --no-print-directory -o $@ $(COMPILED)
 
-demo: $(READY) ## replay a capture of a kernel with a bug, explain what is wrong, ask the database
+$(COMPILED): $(READY) $(COMPILED_OF)
+	@echo "compiling what every event goes through (a minute)"
+	@mkdir -p build && $(BIN)/python setup.py -q compiled >build/compiled.log 2>&1 || { tail -20 build/compiled.log; false; }
+	@touch $@
+
+demo: $(COMPILED) ## replay a capture of a kernel with a bug, explain what is wrong, ask the database
 	@sh docs/demo.sh $(BIN)/python $(DEMO)
 
 test: $(READY) ## the tests, on all cores (ARGS="-k name" for some)
@@ -47,7 +56,7 @@ check: $(READY) ## format, lint, types, layers, packaging
 	$(BIN)/mypy bench docs
 	$(BIN)/python -m pytest -q tests/test_layers.py tests/test_packaging.py
 
-bench: $(READY) ## how fast, beside other programs (FILE=log for one of yours; ARGS="--lines 10000000")
+bench: $(COMPILED) ## how fast, beside other programs (FILE=log for one of yours; ARGS="--lines 10000000")
 	PYTHONPATH=bench $(BIN)/python -m speed $(ARGS) $(FILE)
 
 peers: $(READY) ## the libraries that `make bench` compares with, in an environment of their own (1.3 GB)
@@ -66,7 +75,7 @@ fuzz: $(READY) ## seek inputs that break the parser or the replay (SECONDS=600)
 linear: $(READY) ## whether time grows with the input's size alone, whatever stands in it
 	$(BIN)/python bench/linear.py
 
-score: $(READY) ## how often the verdict is right, on simulated kernels (ARGS="--small 1000 --seeds 10 --large 5")
+score: $(COMPILED) ## how often the verdict is right, on simulated kernels (ARGS="--small 1000 --seeds 10 --large 5")
 	$(BIN)/python bench/score.py $(ARGS)
 
 format: $(READY) ## put the code into the project's format
@@ -77,4 +86,4 @@ docs: $(READY) ## write the generated pages anew
 	$(BIN)/python docs/generate.py
 
 clean: ## remove what was made here, but not the environment
-	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz .bench/logs
+	rm -rf build .compiled dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz .bench/logs

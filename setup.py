@@ -2,7 +2,8 @@
 
 All else stands in pyproject.toml. What is compiled is optional: without a C compiler the package installs, and is slower.
 The modules that every event goes through are compiled by mypyc, from the very sources that run without it: the same
-results in less time (docs/bench.md), all or nothing. An editable install runs the sources as they are edited.
+results in less time (docs/bench.md), all or nothing. In a checkout they go into a folder apart, by `setup.py compiled`
+(replay/built.py).
 """
 
 from __future__ import annotations
@@ -14,19 +15,14 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
-from setuptools import Extension, setup
+from setuptools import Command, Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
 SCANNER = "mmlist.grammars._scanner"
-COMPILED = (
-    *("replay/model/*.py", "replay/bind/*.py"),
-    *("replay/history.py", "replay/judge.py", "replay/order.py", "replay/payload.py"),
-)
-"""Where an event passes. Invariants hear of changes only, which are few: compiled they gain nothing."""
 NOT_COMPILED = frozenset({"replay/model/carries.py", "replay/model/changes.py", "replay/model/profile.py"})
 """Structs with options (frozen, gc): mypyc would leave the options out."""
 
@@ -35,6 +31,7 @@ sys.modules["mmlist"] = package = ModuleType("mmlist")
 package.__path__ = [str(ROOT)]
 
 from mmlist.grammars import made  # noqa: E402
+from mmlist.replay import built  # noqa: E402
 
 
 class Extensions(build_ext):
@@ -58,9 +55,11 @@ class Extensions(build_ext):
         super().run()
 
     def _take(self, extensions: Iterable[Any]) -> None:
-        """Begin again, with these."""
+        """Begin again, with these, in the same folders."""
+        folders = self.build_lib, self.build_temp
         self.distribution.ext_modules = list(extensions)
         self.initialize_options()
+        self.build_lib, self.build_temp = folders
         self.finalize_options()
 
     def build_extension(self, ext: Extension) -> None:
@@ -83,7 +82,7 @@ def _compiled(work: Path) -> list[Any]:
     shutil.copytree(ROOT / "src" / "mmlist", tree, ignore=lambda *_: {"replay", "grammars", "db"})
     for folder in ("replay", "grammars", "db"):
         shutil.copytree(ROOT / folder, tree / folder)
-    sources = [path.relative_to(ROOT) for pattern in COMPILED for path in sorted(ROOT.glob(pattern))]
+    sources = [path.relative_to(ROOT) for pattern in built.COMPILED for path in sorted(ROOT.glob(pattern))]
     files = [str(Path("mmlist", path)) for path in sources if path.as_posix() not in NOT_COMPILED]
     options = ["--config-file=", "--ignore-missing-imports", "--no-incremental"]
     before = Path.cwd()
@@ -116,8 +115,34 @@ class Modules(build_py):
             (folder / "_expressions.py").write_text(made.expressions(), encoding="ascii")
 
 
+class Compiled(Command):
+    """Compiles the modules of a checkout into the folder where replay/built.py looks for them."""
+
+    user_options: ClassVar[list[Any]] = []
+
+    def initialize_options(self) -> None:
+        """None there are."""
+
+    def finalize_options(self) -> None:
+        """None there are."""
+
+    def run(self) -> None:
+        """Anew; the packages whole, since what is not compiled is looked for where the rest is."""
+        shutil.rmtree(built.FOLDER, ignore_errors=True)
+        extensions = self.reinitialize_command("build_ext", build_lib=str(built.FOLDER))
+        extensions.ensure_finalized()
+        extensions.run()
+        for package in ("replay/model", "replay/bind"):
+            for path in sorted((ROOT / package).glob("*.py")):
+                target = built.FOLDER / "mmlist" / package / path.name
+                if target.parent.is_dir():
+                    shutil.copyfile(path, target)
+        if built.FOLDER.is_dir():
+            (built.FOLDER / "digest").write_text(built.digest(), encoding="ascii")
+
+
 setup(
-    cmdclass={"build_ext": Extensions, "build_py": Modules},
+    cmdclass={"build_ext": Extensions, "build_py": Modules, "compiled": Compiled},
     ext_modules=[
         Extension(
             SCANNER,
