@@ -10,7 +10,7 @@ import msgspec
 
 from mmlist.replay.history import History
 from mmlist.replay.log import Log
-from mmlist.replay.model.core import Carries
+from mmlist.replay.model.carries import Carries
 from mmlist.replay.options import Options
 
 DECIDABLE, PARTLY, NOT = "decidable", "partly", "not"
