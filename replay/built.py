@@ -18,6 +18,8 @@ COMPILED = (
     *("replay/history.py", "replay/judge.py", "replay/order.py", "replay/payload.py"),
 )
 """Where an event passes. Invariants hear of changes only, which are few: compiled they gain nothing."""
+NOT_USED = ("MMLIST_SOURCES", "MMLIST_PURE")
+"""Set in the environment, either of these has the sources run; the second also does without the scanner of the grammars."""
 SEEN = ("replay/events.py", "replay/facts.py", "replay/record.py", "replay/invariants/base.py", "setup.py")
 """What the compiled code knows by heart, besides: the types that it handles."""
 
@@ -34,7 +36,7 @@ def digest() -> str:
 def folders() -> list[str]:
     """Where to look for modules of this package first; none where nothing is built, or it is of other sources."""
     try:
-        if os.environ.get("MMLIST_PURE") or (FOLDER / "digest").read_text(encoding="ascii") != digest():
+        if any(map(os.environ.get, NOT_USED)) or (FOLDER / "digest").read_text(encoding="ascii") != digest():
             return []
     except OSError:
         return []

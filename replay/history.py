@@ -19,7 +19,7 @@ from mmlist.replay.order import ordered
 from mmlist.replay.orders import MOST_LINES, legal_orders
 from mmlist.replay.parse import BACKWARDS
 from mmlist.replay.payload import fields
-from mmlist.replay.record import At, Loss, Record, Unparsed
+from mmlist.replay.record import MARKED, At, Loss, Record, Unparsed
 from mmlist.replay.setup import Setup, doubt
 from mmlist.replay.skim import names_in_text
 
@@ -146,7 +146,9 @@ class History:
             state.facts.append(_event_row(record, kept, events[0] if events else None))
 
     def _loss(self, loss: Loss) -> Iterator[f.Fact]:
-        self.losses[loss.kind] += 1
+        """What is missing. Before the first event of ours, it leaves no other log than one that begins in the middle."""
+        if self.seq or loss.kind not in MARKED:
+            self.losses[loss.kind] += 1
         loss.at.seq = self.seq  # after all that was replayed: what was known until here may be so no more
         for event in self.binder.lost(loss):
             self.judge.judge(self.state.step(event))

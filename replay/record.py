@@ -62,6 +62,10 @@ class Loss(msgspec.Struct, gc=False):
     kind: str
 
 
+MARKED = frozenset({"lost", "dropped", "perf_lost"})
+"""Kinds of loss that the tracer marks where it stopped, and goes on: all that came before a marker is in the log."""
+
+
 class Unparsed(msgspec.Struct, gc=False):
     """A line that could not be read: kept with its reason, never dropped. `severity`: info, data_loss, error."""
 

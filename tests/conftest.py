@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+
+# Tests look into the model, and so are of the sources; test_compiled says that what is compiled is the same.
+os.environ.setdefault("MMLIST_SOURCES", "1")
+
 from collections.abc import Callable
 
 import pytest

@@ -14,7 +14,7 @@ from mmlist.replay.bind import probes as _probes
 from mmlist.replay.bind.explicit import Explicit
 from mmlist.replay.bind.probes import Probes
 from mmlist.replay.bind.task import Tasks
-from mmlist.replay.bind.values import INIT_MM, Reader
+from mmlist.replay.bind.values import INIT_MM, Fields, Reader
 from mmlist.replay.payload import fields
 from mmlist.replay.record import At, Loss, Record
 
@@ -33,7 +33,7 @@ NAMES = _explicit.NAMES | _probes.NAMES
 _OF_ONE_GET = frozenset({"get_task_mm", "mmlist_visit"})
 """Names whose event may be of the same get as the mmget on the task's line before."""
 
-Handler = Callable[[At, dict[str, bytes], list[e.Event]], None]
+Handler = Callable[[At, Fields, list[e.Event]], None]
 
 _NO_GET = ("", None)
 _LEADS = (b"(", b"__probe_")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from mmlist.replay.events import Event, Fetched, FetchedHead, FetchedInuse
 from mmlist.replay.record import At
 
-Fields = dict[str, bytes]
+Fields = Mapping[str, bytes]
+"""Of a record, by name. No dict: `reads` asks handlers with one that answers to any name."""
 
 INIT_MM = 0
 """The model's name for init_mm, the list's head: no mm_struct lies at address 0."""
