@@ -147,7 +147,7 @@ setup(
         Extension(
             SCANNER,
             ["grammars/scanner.c"],
-            depends=["grammars/values.h", "grammars/shape.h"],
+            depends=["grammars/values.h", "grammars/shape.h", "grammars/skim.h"],
             optional=True,
         )
     ],

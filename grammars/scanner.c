@@ -425,6 +425,7 @@ static PyTypeObject ScannerType = {
 };
 
 #include "shape.h"
+#include "skim.h"
 
 /* --- the module ----------------------------------------------------------------------------------------------------- */
 
@@ -469,6 +470,7 @@ module_match(PyObject *Py_UNUSED(module), PyObject *args)
 
 static PyMethodDef module_methods[] = {
     {"match", module_match, METH_VARARGS, match_doc},
+    {"skim", module_skim, METH_VARARGS, skim_doc},
     {NULL},
 };
 

@@ -31,6 +31,9 @@ class Extension(Protocol):
     def match(self, dialect: int, line: bytes, /) -> tuple[tuple[int, int] | None, ...] | None:
         """The groups HOT of a whole line; None if it is not of the dialect."""
 
+    def skim(self, data: bytes, found: set[bytes], /) -> None:
+        """Add the names that stand where an event's name would to `found` (replay/skim.py)."""
+
 
 _FOLDER = Path(__file__).parent
 _SOURCES = ("*.lark", "__init__.py", "made.py", "native.py", "*.[ch]")

@@ -7,7 +7,6 @@ the text that was unpacked from it, which mostly is the same.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 import sys
@@ -21,6 +20,7 @@ from typing import IO, NamedTuple
 from mmlist.replay.compressed import damage, opener
 from mmlist.replay.container import Piece, unpacking
 from mmlist.replay.converted import Tool, converted, tool_for
+from mmlist.replay.digest import Digest
 from mmlist.replay.errors import InputError
 
 BLOCK = 256 * 1024
@@ -203,7 +203,7 @@ class Log:
         return found
 
     def _chunks(self) -> Iterator[bytes]:
-        digest, size = None if self._sha256 is not None else hashlib.sha256(), 0
+        digest, size = None if self._sha256 is not None else Digest(), 0
         with self._opener() as file:
             read = getattr(file, "read1", file.read)
             more = True

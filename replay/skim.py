@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 
+from mmlist.grammars import stored
 from mmlist.replay.bind import NAMES
 from mmlist.replay.log import Block
 
@@ -41,10 +42,15 @@ def names_in_text(blocks: Iterable[Block], aliases: Mapping[str, frozenset[str]]
     else:
         patterns, wanted = _ANY_NAMES, {name.encode(): targets for name, targets in aliases.items()}
     found: set[bytes] = set()
+    scanner = stored.scanner() if patterns is _NAMES else None
     for block in blocks:
-        for rarest, needle, pattern in zip(_RAREST, _NEEDLES, patterns, strict=True):
-            if rarest in block.data and needle in block.data:  # a literal is found ten times as fast
-                found |= wanted.keys() & set(pattern.findall(block.data))
+        met: set[bytes] = set()
+        for number, (rarest, needle, pattern) in enumerate(zip(_RAREST, _NEEDLES, patterns, strict=True)):
+            if scanner is not None and number == 0:
+                scanner.skim(block.data, met)
+            elif rarest in block.data and needle in block.data:  # a literal is found ten times as fast
+                met.update(pattern.findall(block.data))
+        found |= wanted.keys() & met
     return frozenset().union(*(wanted[name] for name in found))
 
 

@@ -15,7 +15,7 @@ from recorded import LOGS, name
 
 from mmlist import grammars
 from mmlist.grammars import made, native, stored
-from mmlist.replay import payload
+from mmlist.replay import payload, skim
 from mmlist.replay.bind import NAMES
 from mmlist.replay.dialect import FORMS, dialect
 from mmlist.replay.history import replay
@@ -286,3 +286,15 @@ def test_fields_of_mutated_payloads_are_those_of_the_patterns(data: st.DataObjec
     found, expected = shapes(learned, SCANNER, texts), shapes(learned, None, texts)
     assert found == expected
     assert [list(one) for one in found] == [list(one) for one in expected]
+
+
+@built
+@given(
+    st.lists(st.sampled_from([b":", b" ", b": ", b"mm", b"_9", b"A", b"\n", b"a: b: c: ", b"\0"]), max_size=40).map(
+        b"".join
+    )
+)
+def test_skimmed_names_are_those_that_the_pattern_finds(data: bytes) -> None:
+    found: set[bytes] = set()
+    SCANNER.skim(data, found)
+    assert found == set(skim._NAMES[0].findall(data))
