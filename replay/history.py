@@ -164,6 +164,10 @@ class History:
         A CPU tells what it lost before its next line: in a log with losses, what comes behind its last is not known.
         """
         judge.judge(state.finish(last))
+        if self.setup.bundle.lost and not self.losses:
+            # The buffers' own count says so, and no line where.
+            self.losses["uncounted"] = self.setup.bundle.lost
+            judge.lost(Lost(At(self.seq, 0, None, None, None, b""), None, None, None, None, "bundle"))
         if self.losses:
             for cpu, since in self.parser.last_times().items():
                 judge.lost(Lost(At(self.seq, 0, None, cpu, None, b""), cpu, since, None, None, "end"))
@@ -223,6 +227,8 @@ class History:
     def _statistics(self) -> Iterator[f.Fact]:
         if self.setup.mapping is not None:
             yield from self.setup.mapping.statistics(self.setup.mapped)
+        for name, count in self.setup.bundle.missed.items():
+            yield f.Statistic(f"missed {name}", count, "calls that the probe missed (kprobe_profile)")
         for name, why in self.survey.distrusted.items():
             yield f.Statistic(f"distrusted {name}", 1, why)
         for (at, what), index in zip(self.state.differences, range(1000), strict=False):
@@ -294,6 +300,7 @@ def _lost(losses: Counter[str]) -> str:
         "backwards": "time goes backwards",
         "joined": "captures were joined",
         "doubted": "a line that goes back in time was not believed",
+        "uncounted": "the buffers lost events that no line of the log speaks of",
     }
     kinds = [said[kind] for kind in said if losses[kind]]
     marked = sum(count for kind, count in losses.items() if kind not in said)

@@ -56,7 +56,7 @@ class Judge:
     """Hears the changes of every step, asks the invariants that they can break, keeps the violations."""
 
     def __init__(self, invariants: Iterable[Invariant], state: State, *, reports_loss: bool, doubt: str = "") -> None:
-        """`invariants` are those to check; `reports_loss`: the log's dialect says when events are missing.
+        """`invariants` are those to check; `reports_loss`: it is said when events are missing.
 
         `doubt`: why nothing in this log is certain, if so.
         """
@@ -314,7 +314,7 @@ class Judge:
             return "this log would not show that step as an event of its own"
         if finding.mm is not None and finding.mm.born is None:
             return "the mm was born before the log"
-        return "" if self._reports_loss else "the log's dialect does not say when events are missing"
+        return "" if self._reports_loss else "nothing says whether events are missing from the log"
 
     def lost(self, event: Lost) -> None:
         """Events are missing in an interval that may reach back: what relied on completeness there is undecided."""

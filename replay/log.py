@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, NamedTuple
 
+from mmlist.replay import parts
+from mmlist.replay.bundle import LONGEST as LONGEST_PART
 from mmlist.replay.compressed import damage, opener
 from mmlist.replay.container import Piece, unpacking
 from mmlist.replay.converted import Tool, converted, tool_for
@@ -63,6 +65,7 @@ class Block(NamedTuple):
 class Log:
     """One log file. `name` is the path as given (`bundle.tar:member` in an archive), `size` the decompressed file's bytes.
 
+    `beside`: the other parts of a capture's bundle that it came in, by name (parts.py); empty if it came in none.
     `archived`: it came out of an archive, maybe with others. `damage` says why a compressed file could not be read to its
     end (None: it could), once it was tried.
     """
@@ -71,6 +74,7 @@ class Log:
         """`path` is what is opened; use `Log.open`."""
         self.name = name
         self.archived = archived
+        self.beside: dict[str, bytes] = {}
         self.damage: str | None = None
         self.position = 0  # bytes of the decompressed content that the pass now going on has read
         self._path = path
@@ -307,6 +311,8 @@ def _members(name: str, path: str, passed: Callable[[str], None]) -> Iterator[Lo
     """The logs of a tar archive, in its order, each spooled by itself: nothing is written under a member's name."""
     refused: list[str] = []
     count = 0
+    bundled: Log | None = None
+    beside: dict[str, bytes] = {}
     with opener(name, path)() as file:
         try:
             with tarfile.open(fileobj=file, mode="r|") as archive:
@@ -317,6 +323,10 @@ def _members(name: str, path: str, passed: Callable[[str], None]) -> Iterator[Lo
                     content = archive.extractfile(member) if member.isreg() else None
                     if content is None:
                         continue
+                    part = member.name.rpartition("/")[2]
+                    if part in parts.ALL and part != parts.TRACE:
+                        beside[part] = content.read(LONGEST_PART)
+                        continue
                     spool = _spooled(content)
                     try:
                         log = Log(f"{name}:{member.name}", spool.name, spool, archived=True)
@@ -326,7 +336,13 @@ def _members(name: str, path: str, passed: Callable[[str], None]) -> Iterator[Lo
                         passed(f"{name}:{member.name} {error.message}: passed over")
                         continue
                     count += 1
-                    yield log
+                    if part == parts.TRACE and bundled is None:
+                        bundled = log  # what stands beside it may come behind it
+                    else:
+                        yield log
+            if bundled is not None:
+                bundled.beside = beside
+                yield bundled
         except _TAR_DAMAGE as error:
             raise InputError(f"is a damaged archive: {error}", file=name) from None
     if not count:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from mmlist.replay import facts as f
 from mmlist.replay.bind import NAMES, Binder
+from mmlist.replay.bundle import read as read_bundle
 from mmlist.replay.errors import OptionError
 from mmlist.replay.invariants import Invariant, collect
 from mmlist.replay.judge import Judge
@@ -35,6 +36,9 @@ class Setup:
         """Survey `log`. Raises InputError for a log that cannot be read, OptionError for options that make no sense."""
         self.log = log
         self.options = options
+        self.bundle = read_bundle(log.beside)
+        self.holes = bool(log.beside) and not self.bundle.complete
+        """Whether our own kit made the log, by probes, and does not say that they missed nothing."""
         self.invariants = collect()
         _known_codes(options, self.invariants)
         self.mapping = options.mapping
@@ -72,7 +76,7 @@ class Setup:
             distrusted=frozenset(found.distrusted),
         )
         active = [i for i, status in zip(self.invariants, self.checked, strict=True) if status.status == "checked"]
-        reports_loss = self.parser.dialect not in _SILENT_DIALECTS
+        reports_loss = self.parser.dialect not in _SILENT_DIALECTS and not self.holes
         return state, binder, Judge(active, state, reports_loss=reports_loss, doubt=doubt(self.parser))
 
     def new_parser(self) -> Parser:
@@ -119,6 +123,10 @@ class Setup:
             header = capture_header(line) or header
             if number > _HEADER_LINES:
                 break
+        if "events" in header and not self.log.beside:
+            missed = header.get("missed")
+            self.holes = not isinstance(missed, dict) or any(missed.values())
+        header = self.bundle.header | header
         parser = self.new_parser()
         taken = 0
         read: deque[Item] = deque()

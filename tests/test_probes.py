@@ -18,7 +18,6 @@ import pytest
 from click.testing import CliRunner
 from kernel_files import DATA
 
-from mmlist.capture import parts
 from mmlist.capture.choose import Plan, choose
 from mmlist.capture.fetch import parsed
 from mmlist.capture.header import header
@@ -30,6 +29,7 @@ from mmlist.kernel import btf as b
 from mmlist.kernel.describe import Kernel, describe
 from mmlist.kernel.dwarf import Inlined
 from mmlist.kernel.functions import INLINED, SOURCES, Status
+from mmlist.replay import parts
 from mmlist.replay.bind.reads import fields_of
 from mmlist.replay.skim import capture_header
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import shlex
 from importlib import resources
 
-from mmlist.capture import parts
 from mmlist.capture.choose import Plan
 from mmlist.capture.header import members
 from mmlist.capture.syntax import GROUP, lines
+from mmlist.replay import parts
 
 TEMPLATE = "mmlist-capture.sh"
 
