@@ -471,6 +471,7 @@ module_match(PyObject *Py_UNUSED(module), PyObject *args)
 static PyMethodDef module_methods[] = {
     {"match", module_match, METH_VARARGS, match_doc},
     {"skim", module_skim, METH_VARARGS, skim_doc},
+    {"newlines", module_newlines, METH_O, newlines_doc},
     {NULL},
 };
 

@@ -31,8 +31,11 @@ class Extension(Protocol):
     def match(self, dialect: int, line: bytes, /) -> tuple[tuple[int, int] | None, ...] | None:
         """The groups HOT of a whole line; None if it is not of the dialect."""
 
-    def skim(self, data: bytes, found: set[bytes], /) -> None:
-        """Add the names that stand where an event's name would to `found` (replay/skim.py)."""
+    def skim(self, data: bytes, found: set[bytes], /) -> bool:
+        """Add the names that stand where an event's name would to `found`; whether some stand elsewhere (replay/skim.py)."""
+
+    def newlines(self, data: bytes, /) -> int:
+        """How many newlines stand in `data`."""
 
 
 _FOLDER = Path(__file__).parent

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, NamedTuple
 
+from mmlist.grammars import stored
 from mmlist.replay import parts
 from mmlist.replay.bundle import LONGEST as LONGEST_PART
 from mmlist.replay.compressed import damage, opener
@@ -155,6 +156,7 @@ class Log:
         """All lines in blocks of some 256 KiB; each call reads anew. A damaged file ends where its content does."""
         line, offset, rest = 1, 0, b""
         dropped = 0  # bytes seen of an overlong line; its beginning is in `rest` then
+        scanner = stored.scanner()
         for chunk in self._pieces():
             if isinstance(chunk, int):
                 yield Block(line, offset, b"\n" * chunk, outside=True)
@@ -172,7 +174,7 @@ class Log:
             if cut:
                 data = rest + chunk[:cut]
                 yield Block(line, offset, data)
-                line += data.count(b"\n")
+                line += data.count(b"\n") if scanner is None else scanner.newlines(data)
                 offset += len(data)
                 rest = chunk[cut:]
             else:

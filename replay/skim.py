@@ -45,10 +45,11 @@ def names_in_text(blocks: Iterable[Block], aliases: Mapping[str, frozenset[str]]
     scanner = stored.scanner() if patterns is _NAMES else None
     for block in blocks:
         met: set[bytes] = set()
-        for number, (rarest, needle, pattern) in enumerate(zip(_RAREST, _NEEDLES, patterns, strict=True)):
-            if scanner is not None and number == 0:
-                scanner.skim(block.data, met)
-            elif rarest in block.data and needle in block.data:  # a literal is found ten times as fast
+        looked = 0
+        if scanner is not None:
+            looked = 1 if scanner.skim(block.data, met) else len(patterns)
+        for rarest, needle, pattern in zip(_RAREST[looked:], _NEEDLES[looked:], patterns[looked:], strict=True):
+            if rarest in block.data and needle in block.data:  # a literal is found ten times as fast
                 met.update(pattern.findall(block.data))
         found |= wanted.keys() & met
     return frozenset().union(*(wanted[name] for name in found))
