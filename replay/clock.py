@@ -1,7 +1,9 @@
 """The time of a log: exact integers from printed stamps, when losses end, time that goes backwards.
 
-Within one CPU the ring buffer's time does not go back. A line that does was forged by user space within a marker, or
-begins another capture that was joined; which of both shows only with the lines that follow on that CPU.
+Within one CPU the ring buffer's order is right, and its time does not go back, but by some microseconds: the fast clocks may,
+where timekeeping was updated (kernel/time/timekeeping.c: ktime_get_mono_fast_ns). A line that goes back by more was forged by
+user space within a marker, or begins another capture that was joined; which of both shows only with the lines that follow on
+that CPU.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from mmlist.replay.dialect import SECONDS
 from mmlist.replay.ledger import Ledger
 from mmlist.replay.record import At, Loss, Record, Unparsed
 
+_SLIP = 100_000
+"""Nanoseconds that a clock may go back on one CPU: 24 microseconds were seen. What is forged or joined goes back by more."""
 _PATIENCE = 3
 """So many lines of one CPU in a row that go back are another capture."""
 
@@ -41,6 +45,8 @@ class Clock:
         self.digits = 0
         self.scale = SECONDS
         """What a stamp without its dot is multiplied with, by the number of its decimals: the dialect's."""
+        self.slips: list[tuple[int, int]] = []
+        """Where the clock itself went back, in the order of the log: (to, from), for who knows how exact an order is there."""
         self._ledger = ledger
         self._joined: int | None = None
         self._earlier: dict[int, bytes] = {}
@@ -69,6 +75,16 @@ class Clock:
             self._join(self._joined, cpu, when, at, out)
             return True
         return last is None or when >= self.moment(last)
+
+    def slipped(self, cpu: int, stamp: bytes) -> int | None:
+        """The time that a record which does not follow has by its place, where the clock merely slipped; None if it did not."""
+        if self.unit != "ns" or cpu in self._suspects:
+            return None
+        when, last = self.moment(stamp), self.moment(self.last[cpu])
+        if last - when > _SLIP:
+            return None
+        self.slips.append((when, last))
+        return last
 
     def lost(self, loss: Loss) -> None:
         """A loss begins here: it ends with the next record of its CPU."""

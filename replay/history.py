@@ -83,11 +83,13 @@ class History:
         """All facts, the run last."""
         self.parser, said = self.setup.begun()
         last: At | None = None
-        state = self.state
+        state, slips = self.state, self.parser.slips
         items = ordered(said)
         for item in items:
             if isinstance(item, Record):
                 last = item.at
+                if slips:
+                    self._slipping(slips, item.at.ts)
                 self._record(item)
                 if state.facts:
                     yield from self._drain()
@@ -111,6 +113,16 @@ class History:
         yield from (f.LedgerRow(*row) for row in self.parser.ledger.rows(self.ours))
         yield from self._statistics()
         yield self._run()
+
+    def _slipping(self, slips: list[tuple[int, int]], ts: int | None) -> None:
+        """Where a CPU's clock went back, order across CPUs is no more exact than that."""
+        grain = self.setup.grain
+        while slips and ts is not None and ts > 2 * slips[0][1] - slips[0][0]:
+            del slips[0]
+        for back, since in slips:
+            if ts is not None and ts >= 2 * back - since:
+                grain = max(grain, since - back)
+        self.state.grain = self.state.ties.grain = grain
 
     def _record(self, record: Record) -> None:
         """Step on a record; what becomes a fact by it is put with the state's."""

@@ -106,6 +106,11 @@ class Parser:
         """Decimals of the printed time: 6, 9, or 0 for a clock without a dot."""
         return self._clock.digits
 
+    @property
+    def slips(self) -> list[tuple[int, int]]:
+        """Where the clock went back by a little on one CPU, as far as was read: (to, from), in units of ts."""
+        return self._clock.slips
+
     def last_times(self) -> dict[int, int]:
         """When each CPU's last record was, in units of ts, if records have times."""
         return {cpu: self._clock.moment(stamp) for cpu, stamp in self._clock.last.items()}
@@ -407,10 +412,13 @@ class Parser:
         self._before = printed, args, record
         if stamp is not None and cpu is not None and kind != "meta":
             clock = self._clock
-            if not clock.follows(cpu, stamp, at, self._out):
+            if clock.follows(cpu, stamp, at, self._out):
+                clock.last[cpu] = stamp
+            elif (slipped := clock.slipped(cpu, stamp)) is not None:
+                at.ts = slipped
+            else:
                 clock.suspect(Suspect(cpu, stamp, printed, record, _forged(at, printed, args)), self._out)
                 return
-            clock.last[cpu] = stamp
             clock.arrive(cpu, stamp, self._out)
         if record is None:
             self.ledger.count_other(printed)
