@@ -31,6 +31,7 @@ class Drains(Swapoffs):
     stray: dict[int, DrainMisplaced]
     failed_swapoff: tuple[SwapoffCall, At] | None
     drain_began: At | None
+    drained_seq: int
 
     @abstractmethod
     def swap_list_lock_held(self, key: int) -> bool | None:
@@ -144,6 +145,8 @@ class Drains(Swapoffs):
             if call.drained_at is not None:
                 self._misplaced(call, "failed", call.drained_at, event.at)
         self.outside[key] = event.at
+        if event.ret in (0, None):
+            self.drained_seq = event.at.seq
         if call is not None and event.ret == 0 and call.drain is None:
             self.drain_began = call.walked_at or call.at
         super().on_swapoff_ret(event)
@@ -159,11 +162,15 @@ class Drains(Swapoffs):
     # --- what probes show of it --------------------------------------------------------------------------------------
 
     def not_listed(self, mm: Mm, at: At, name: str) -> None:
-        """A member is seen self-linked: only drain_mmlist leaves a node so, and here only a failed swapoff was at it."""
+        """A member is seen self-linked: only drain_mmlist leaves a node so, and here only a failed swapoff was at it.
+
+        One that succeeded since the mm joined may have drained in part (D3 tells of what it left), and have taken this one.
+        """
         failed = self.failed_swapoff
         if (
             failed is not None
             and failed[1].seq > max(mm.listed_seq, self.loss_seq)
+            and self.drained_seq <= mm.listed_seq
             and mm.confirmed
             and not mm.dying
             and self.linked(mm)
