@@ -55,7 +55,7 @@ _SPREADS = frozenset({"half", "ring", "freed"})
 
 def check(change: Broken, state: State) -> Iterator[Finding]:
     """A node that looks as it should not."""
-    if change.look in ("deleted", "apart"):
+    if change.look in ("deleted", "apart", "empty"):
         return  # M11, M8
     mm, other = change.mm, change.other
     rests = change.look in ("unlinked", "linked", "poisoned")

@@ -33,6 +33,8 @@ def check(change: Joined | Broken, state: State) -> Iterator[Finding]:
     if isinstance(change, Broken):
         if change.look == "apart" and change.other is not None:
             yield _apart(change, change.other)
+        elif change.look == "empty" and change.other is not None:
+            yield _empty(change, change.other)
         return
     parent = change.parent
     if parent is None or change.parent_listed not in (OFF, APART, REMOVED) or not state.list_known(parent):
@@ -84,6 +86,28 @@ def _apart(change: Broken, other: Mm) -> Finding:
         since=child.born,
         follows=[("M1", parent), ("M8", parent), ("M2", parent), ("M9", parent), ("D1", None)],
         cap="likely",
+    )
+
+
+def _empty(change: Broken, parent: Mm) -> Finding:
+    """What the line that links a child shows of init_mm: nobody is on mmlist, so the parent is not."""
+    return Finding(
+        change.at,
+        f"child {name(change.mm)} is linked after its parent {name(parent)}, which is not on mmlist",
+        [
+            witness(
+                change.at,
+                "linked after it here, and mmlist is empty",
+                "copy_nonpresent_pte",
+                f"init_mm's links are its own, so {name(parent)} is on another ring",
+                _SHOULD,
+            )
+        ],
+        change.mm,
+        since=change.at,
+        beside=[parent],
+        follows=[("M1", parent), ("M8", parent), ("M2", parent), ("M9", parent), ("D1", None)],
+        explains=[("M3", change.mm)],
     )
 
 

@@ -50,6 +50,7 @@ class State(Owners):
         self.told_outside: dict[int, At] = {}
         self.stray: dict[int, DrainMisplaced] = {}
         self.drain_began: At | None = None
+        self.linked_after: tuple[Mm, Mm, At] | None = None
         self.drained_seq = 0  # replay position of the last swapoff that may have drained
         self.held_alone: dict[tuple[int, Mm], At] = {}
         self.failed_paths: dict[str, tuple[SwapoffCall, At]] = {}

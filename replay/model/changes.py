@@ -340,7 +340,8 @@ class MmHandedOut(Change):
 class Broken(Change):
     """A node looks as no list through init_mm makes it; `look` says how.
 
-    half: one link is at itself and one not. ring: both are at `other`; apart: the same, and one was forked from the other.
+    half: one link is at itself and one not. ring: both are at `other`; apart: the same, and one was forked from the other;
+    empty: `mm` was linked after `other`, and init_mm's own links show that nobody is on mmlist.
     freed: at an mm that was freed at `first`. inherited: not initialised at birth. poisoned: of a live mm; deleted:
     poisoned by the last mmput, and never on the list. unlinked, linked: self-linked, or not, against all joins and removals
     since `since`. `next`, `prev` are the links, `seen` the probe. `sure`: no change under way may have made it look so.

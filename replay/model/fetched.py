@@ -291,6 +291,8 @@ class Observed(Links):
     def on_fetched_head(self, event: e.FetchedHead) -> None:
         """init_mm.mmlist's next and prev."""
         if self.head_address is not None and 0 < event.head < 1 << 64 and 0 < event.tail < 1 << 64:
+            if event.head == event.tail == self.head_address:
+                self.look_empty(event.at, event.name)
             self._head(event.head, event.tail, event.at, event.name, final=event.at.ts is None)
 
     def _head(self, head: int, tail: int | None, at: At, name: str, *, final: bool) -> None:

@@ -31,6 +31,7 @@ class Looks(Lives):
     swapoff_over: At | None
     now: At
     """The line that is stepped on."""
+    linked_after: tuple[Mm, Mm, At] | None
     unjoined: list[tuple[At, Broken]]
     """Linked nodes that nothing joined, since the line that told so."""
 
@@ -111,6 +112,18 @@ class Looks(Lives):
         else:
             freed = self.freed.get(next_ - self.offset) or self.freed.get((prev or 0) - self.offset)
             self.broken_look(at, mm, odd, next_, prev, name, first=freed, sure=True)
+
+    def look_empty(self, at: At, name: str) -> None:
+        """init_mm.mmlist is empty at the line that linked an mm after another: both are on a ring of their own."""
+        if self.linked_after is None or self.linked_after[2] is not at or self._may_drain(at):
+            return
+        mm, parent, _ = self.linked_after
+        if mm.listed != MEMBER or parent.listed not in (MEMBER, UNKNOWN) or self.offset is None:
+            return
+        self.broken_look(at, mm, "empty", parent.address + self.offset, None, name, other=parent, sure=True, since=at)
+        for one in (mm, parent):
+            self._apart(one, at)
+            self.check_unlisted(one, at, "apart", inferred=True)
 
     def _forked_apart(self, mm: Mm, other: Mm) -> bool:
         """Whether the one was forked from the other, and the parent was never seen on mmlist: it was not on it."""

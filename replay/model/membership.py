@@ -15,6 +15,9 @@ from mmlist.replay.record import At
 class Memberships(Holdings):
     """The steps on the list. Where the log cannot say them, the model joins and removes as the profile's kernel does."""
 
+    linked_after: tuple[Mm, Mm, At] | None
+    """The mm that was last linked after one that was met linked, which need not be on mmlist; and where."""
+
     def born_off(self, mm: Mm, at: At) -> None:
         """A new mm is off the list, its node self-linked (2.6.9: a fork's node holds the parent's pointers)."""
         mm.listed, mm.listed_seq = OFF, at.seq
@@ -116,7 +119,12 @@ class Memberships(Holdings):
                 )
             elif mm.used and mm.parent is None and not self.profile.swap_only and mm.used.seq > self.loss_seq:
                 self.place_caused(mm, "exec", None, event.at)
+        met = parent is not None and (
+            parent.listed == UNKNOWN or (parent.membership is not None and parent.membership.joined_by == "unknown")
+        )
         self.join(mm, site, parent, event.at, event.at, observed=True, known_place=event.after is not None)
+        if met and parent is not None:
+            self.linked_after = (mm, parent, event.at)
         self.show_nr(event.nr, mm, event.at)
 
     def place_caused(self, mm: Mm, site: str, due: Mm | None, at: At, *, known: bool = True) -> None:
