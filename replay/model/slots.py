@@ -293,7 +293,12 @@ class Slots(Locks):
         mm = self.mms.get(address)
         if mm is None or mm.holdings is None or not self.carries.clears_explicit:
             return
-        holds = {value: hold for value, hold in mm.holdings.items() if self.certain(mm, hold)}
+        # What was freed since may have been this pte's: MADV_FREE clears one, too (mm/madvise.c: madvise_free_pte_range).
+        holds = {
+            value: hold
+            for value, hold in mm.holdings.items()
+            if self.certain(mm, hold) and self.entry(value).freed_seq <= hold.at.seq
+        }
         if holds:
             self.left.setdefault((mm.address, mm.generation), holds)
 
