@@ -74,7 +74,7 @@ def _copied(change: Assigned) -> Finding:
 
 
 def _unbalanced(change: Unbalanced) -> Finding:
-    if change.how == "cleared":
+    if change.how != "freed":
         message = f"a pte let go of swap entry {change.entry:#x}, and its count was not lowered"
         first = witness(change.step, "the pte let go here", "zap_pte_range")
         should = "who takes the entry out of a pte frees it (mm/memory.c: do_swap_page, zap_pte_range)"
@@ -91,7 +91,7 @@ def _unbalanced(change: Unbalanced) -> Finding:
         change.mm,
         change.entry,
         since=change.since,
-        explicit=True,
+        explicit=change.how != "unfreed",
         order=[(change.step, change.at)],
         cap="undecided" if change.cut else "proven",
         follows=[("S2", None)] if change.reused else [],

@@ -3,7 +3,8 @@
 `State.step(event)` is the whole of it: it mutates the state and answers with what changed, as data (changes.py). It does
 no I/O and knows nothing of log lines but their place. The parts: core (what all share), holdings (swap entries),
 membership (who is listed), lives (births, counts, ends), links and fetched (what probes read), swapoffs, drains, failures, walks
-and progress, passes (what a swapoff must not do), borrowing, locks, slots, closed (areas), balance (counts against ptes), owners.
+and progress, passes (what a swapoff must not do), borrowing, locks, slots, closed (areas), balance (counts against ptes),
+unfreed (the same by probes), owners.
 """
 
 from __future__ import annotations
@@ -102,6 +103,8 @@ class State(Owners):
             self.settle_slots(event)
         if self.balanced:
             self.outside_page_tables(event)
+        if self.uncounted:
+            self.frees_due(event)
         handler = self._handlers.get(type(event))
         if handler is not None:
             handler(event)

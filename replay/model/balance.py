@@ -14,7 +14,7 @@ from mmlist.replay.model.changes import Unbalanced
 from mmlist.replay.model.closed import ClosedAreas
 from mmlist.replay.record import At
 
-_OUTSIDE = (
+OUTSIDE = (
     e.MmInit, e.DupMmap, e.MmFork, e.MmForkFailed, e.ExecMmap, e.Mmput, e.FinalPut, e.ExitMmap, e.ExitMmapRet, e.Swapon,
     e.SwaponRet, e.Swapoff, e.SwapoffRet, e.TryToUnuse, e.TryToUnuseRet, e.SwapoffPass, e.MmlistVisit, e.MmlistDrain,
 )  # fmt: skip
@@ -107,7 +107,7 @@ class Balance(ClosedAreas):
     def outside_page_tables(self, event: e.Event) -> None:
         """Before a step on `event`: if it shows its task outside the page tables, what it has done there is complete."""
         self.cpu_seen[event.at.cpu] = event.at.seq
-        if not isinstance(event, _OUTSIDE):
+        if not isinstance(event, OUTSIDE):
             return
         key = self.key(event.at)
         mine, since = self.halves.pop(key, None), self.began.get(key)

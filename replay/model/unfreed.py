@@ -1,0 +1,82 @@
+"""Ptes that let go of an entry, as hooks say, against frees that only probes show.
+
+Who clears a pte frees its entry before it leaves the page tables (mm/memory.c: do_swap_page, zap_pte_range). Where frees are
+no events of their own, one may be missed without a sign (a kretprobe has so many instances, a compiler inlines a call), so
+it takes several of the same kind: a path that forgets the free does so each time.
+"""
+
+from __future__ import annotations
+
+from mmlist.replay import events as e
+from mmlist.replay.model.balance import OUTSIDE, Balance
+from mmlist.replay.model.changes import Unbalanced
+from mmlist.replay.record import At
+
+_TIMES = 3
+"""Clears of one kind whose free did not come, before it is told."""
+_MOST = 4096
+"""Clears that one task may be in the middle of (see balance)."""
+_BY_ITS_TASK = ("zap", "fault")
+
+
+class Unfreed(Balance):
+    """Clears by fault or zap that no free of their task follows."""
+
+    uncounted: dict[int, dict[int, tuple[At, int | None, str]]]
+    never_freed: dict[str, int]
+
+    def forget_slots(self) -> None:
+        """Nothing waits: at the beginning, and after a loss."""
+        super().forget_slots()
+        self.uncounted = {}
+        self.never_freed = {}
+
+    def on_swap_clear(self, event: e.SwapClear) -> None:
+        """The task's next step on this entry is its free."""
+        carries = self.carries
+        if carries.clears_explicit and carries.usage_visible and not self.balanced and event.why in _BY_ITS_TASK:
+            mm = self.mms.get(event.mm) if event.mm else None
+            if event.observed and mm is not None and event.entry in (mm.holdings or ()):
+                mine = self.uncounted.setdefault(self.key(event.at), {})
+                mine[event.entry] = (event.at, event.mm, event.why)
+                if len(mine) > _MOST:
+                    del mine[next(iter(mine))]
+        super().on_swap_clear(event)
+
+    def on_swap_free(self, event: e.SwapFree) -> None:
+        """It came."""
+        mine = self.uncounted.get(self.key(event.at))
+        if mine:
+            for value in range(event.entry, event.entry + event.nr):
+                mine.pop(value, None)
+        super().on_swap_free(event)
+
+    def on_swap_usage(self, event: e.SwapUsage) -> None:
+        """One came, of this entry, or of any."""
+        self._came(event.at, event.entry)
+        super().on_swap_usage(event)
+
+    def on_swap_release(self, event: e.SwapRelease) -> None:
+        """One came that nobody names."""
+        self._came(event.at, None)
+        super().on_swap_release(event)
+
+    def _came(self, at: At, entry: int | None) -> None:
+        mine = self.uncounted.get(self.key(at))
+        if mine and entry is not None:
+            mine.pop(entry, None)
+        elif mine:
+            mine.clear()
+
+    def frees_due(self, event: e.Event) -> None:
+        """Before a step on `event`: one that shows its task outside the page tables shows that no free comes any more."""
+        if not isinstance(event, OUTSIDE):
+            return
+        for value, (step, address, why) in (self.uncounted.pop(self.key(event.at), None) or {}).items():
+            area = self.areas.get(self.type_of(value))
+            if area is None or area.used is not True:
+                continue
+            times = self.never_freed[why] = self.never_freed.get(why, 0) + 1
+            mm = self.mms.get(address) if address else None
+            if times >= _TIMES:
+                self.emit(Unbalanced(event.at, value, mm, "unfreed", step, 0, 0, False, False, step))
