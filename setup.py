@@ -23,8 +23,10 @@ from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
 SCANNER = "mmlist.grammars._scanner"
-NOT_COMPILED = frozenset({"replay/model/carries.py", "replay/model/changes.py", "replay/model/profile.py"})
-"""Structs with options (frozen, gc): mypyc would leave the options out."""
+NOT_COMPILED = frozenset(
+    {"replay/model/carries.py", "replay/model/changes.py", "replay/model/profile.py", "replay/bind/reads.py"}
+)
+"""Structs with options (frozen, gc), which mypyc would leave out; and a dict of its own making, which it would pass by."""
 
 # The grammars under their full name, before anything is installed: the package `mmlist` of the tree's own folders.
 sys.modules["mmlist"] = package = ModuleType("mmlist")

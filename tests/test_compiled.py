@@ -12,6 +12,8 @@ import pytest
 from recorded import LOGS, name
 
 from mmlist.replay import built
+from mmlist.replay.bind import NAMES
+from mmlist.replay.bind.reads import fields_of
 from mmlist.replay.errors import MmlistError
 from mmlist.replay.history import replay
 from mmlist.replay.log import Log
@@ -42,6 +44,15 @@ def compiled() -> dict[str, str]:
     return dict(line.split("\t") for line in answer[1:])
 
 
+def asked() -> str:
+    """Which fields the handlers of each event read."""
+    return ";".join(f"{event} {fields_of(event, explicit=layer)}" for event in sorted(NAMES) for layer in (True, False))
+
+
+def test_compiled_handlers_read_the_fields_that_their_sources_read(compiled: dict[str, str]) -> None:
+    assert compiled["fields"] == asked()
+
+
 @pytest.mark.parametrize("log", LOGS, ids=name)
 def test_compiled_modules_tell_what_their_sources_tell(log: Path, compiled: dict[str, str]) -> None:
     assert compiled[str(log)] == told(log)
@@ -49,5 +60,6 @@ def test_compiled_modules_tell_what_their_sources_tell(log: Path, compiled: dict
 
 if __name__ == "__main__":
     print("compiled" if built.folders() else "sources")
+    print("fields", asked(), sep="\t")
     for path in LOGS:
         print(path, told(path), sep="\t")
