@@ -282,10 +282,11 @@ class SwapClear(Event, frozen=True, gc=False):
 
 
 class SwapRelease(Event, frozen=True, gc=False):
-    """An entry that nobody names was released, held by `mm` (None: by anybody)."""
+    """An entry that nobody names, of area `type` (None: of any), was released, held by `mm` (None: by anybody)."""
 
     mm: int | None
     usage: int | None = None
+    type: int | None = None
 
 
 class JoinDue(Event, frozen=True, gc=False):

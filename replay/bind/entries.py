@@ -56,11 +56,12 @@ class EntryProbes:
         src: int | None = None,
         pid: int | None = None,
         path: str | None = None,
+        type_: int | None = None,
         soft: bool = False,
     ) -> None:
         """Open a bracket, if the log can show where it closes; a `soft` one is closed by a line that shows it over."""
         if soft or any(name in self.names for name in _RETURNS.get(kind, (kind + "_ret",))):
-            bracket = Bracket(kind, at, self.tasks.epoch, mm=mm, src=src, pid=pid, path=path)
+            bracket = Bracket(kind, at, self.tasks.epoch, mm=mm, src=src, pid=pid, path=path, type=type_)
             self.tasks.of(at).brackets.append(bracket)
 
     def before(self, task: Task, name: str) -> None:
@@ -258,7 +259,7 @@ class EntryProbes:
         if usage is not None:
             out.append(e.SwapUsage(at, usage, None, mm))
         if mm is not None and not self.unuse_clears:
-            out.append(e.SwapRelease(at, mm, usage))
+            out.append(e.SwapRelease(at, mm, usage, bracket.type if bracket is not None else None))
         elif mm is None and not self.clears:
             out.append(e.SwapRelease(at, None, usage))
 

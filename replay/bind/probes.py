@@ -323,7 +323,7 @@ class Probes(EntryProbes):
         if mm:
             self.reader.fetched(at, f, mm, "unuse_mm", out)
             out.append(e.UnuseMm(at, mm, area_type(f)))
-            self.open(at, "unuse_mm", mm=mm)
+            self.open(at, "unuse_mm", mm=mm, type_=area_type(f))
 
     def on_unuse_mm_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """unuse_mm returned."""
@@ -335,7 +335,7 @@ class Probes(EntryProbes):
         if mm:
             self.reader.fetched(at, f, mm, "unuse_pte_range", out)
             out.append(e.UnuseMm(at, mm, area_type(f)))
-            self.open(at, "unuse_pte_range", mm=mm)
+            self.open(at, "unuse_pte_range", mm=mm, type_=area_type(f))
 
     def on_unuse_pte_range_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """unuse_pte_range returned."""
@@ -344,7 +344,7 @@ class Probes(EntryProbes):
     def _unused(self, at: At, kind: str, out: list[e.Event]) -> None:
         bracket = self.tasks.of(at).pop(kind)
         if bracket is not None and bracket.mm and not self.unuse_clears:
-            out.append(e.SwapRelease(at, bracket.mm))
+            out.append(e.SwapRelease(at, bracket.mm, None, bracket.type))
 
     # --- memory fetched and nothing else -----------------------------------------------------------------------------
 

@@ -19,7 +19,8 @@ class Bracket(msgspec.Struct):
     """An entry probe whose return is still to come.
 
     `mm` is whose it is (dst for a copy), `src` a copy's parent, `pid` the task that get_task_mm asks about. `epoch` is
-    the count of losses when it opened: after a loss nobody knows whether it is still open.
+    the count of losses when it opened: after a loss nobody knows whether it is still open. `type` is the area that a walk
+    empties.
     """
 
     kind: str
@@ -29,6 +30,7 @@ class Bracket(msgspec.Struct):
     src: int | None = None
     pid: int | None = None
     path: str | None = None
+    type: int | None = None
     got: int | None = None
     duplicates: list[Duplicate] = []
 

@@ -187,7 +187,9 @@ class Holdings(Numbers, ABC):
             self.holders[mm.address, mm.generation] = mm
         hold = mm.holdings.get(event.entry)
         if hold is None:
-            hold = mm.holdings[event.entry] = Hold(0, begin.seq, begin, event.why, event.observed, duplicate)
+            hold = mm.holdings[event.entry] = Hold(
+                event.entry >> self.shift, 0, begin.seq, begin, event.why, event.observed, duplicate
+            )
             if entry.holders is None:
                 entry.holders = {}
             entry.holders[mm.address, mm.generation] = None
@@ -288,15 +290,18 @@ class Holdings(Numbers, ABC):
             self.released = event.at.seq
         else:
             mm = self.mm_at(event.mm, event.at)
-            mm.released = event.at.seq
-            for value in mm.holdings or ():
-                self.entry(value).seq = 0
+            mm.release(event.at.seq, event.type)
+            for value, hold in (mm.holdings or {}).items():
+                if event.type in (None, hold.type):
+                    self.entry(value).seq = 0
 
     def certain(self, mm: Mm, hold: Hold) -> bool:
         """Whether `mm` certainly holds it still: no release unseen, unnamed or lost can have come since."""
         if self.unseen_release is not None:
             return False
         if not self.carries.unuse_visible and (self.swapoffs or not self.carries.swapoffs_visible):
+            return False
+        if mm.released_of is not None and hold.since <= mm.released_of.get(hold.type, 0):
             return False
         return self.carries.releases_visible and hold.since > max(mm.released, self.released, self.loss_seq)
 

@@ -19,9 +19,10 @@ REMOVED = "removed"  # by its last mmput: poisoned, for good
 class Hold(msgspec.Struct):
     """An entry that ptes of an mm hold: how many, since which replay position, and the line that assigned it.
 
-    `duplicated` is the line of the duplicate made for it by the same task, where that was seen apart.
+    `type` is its area. `duplicated` is the line of the duplicate made for it by the same task, where that was seen apart.
     """
 
+    type: int
     count: int
     since: int
     at: At
@@ -95,6 +96,7 @@ class Mm:
         "parent",
         "placed",
         "released",
+        "released_of",
         "used",
         "users",
         "users_at",
@@ -139,7 +141,8 @@ class Mm:
         self.used: At | None = None  # the last line that showed that a task had it, or a fork filled it
         self.duplicated: At | None = None
         self.holdings: dict[int, Hold] | None = None
-        self.released = 0  # replay position up to which holdings may have been released unseen
+        self.released = 0  # replay position up to which holdings of any area may have been released unseen
+        self.released_of: dict[int, int] | None = None  # the same of those of one area, by its type
         self.last_seen: At | None = None
         self.last_fetch: At | None = None  # the last line that fetched mm_users
         self.half: At | None = None  # the first line that saw its node half linked
@@ -157,6 +160,15 @@ class Mm:
     def dying(self) -> bool:
         """Whether mm_users has reached 0."""
         return self.zero is not None or self.exit_began is not None
+
+    def release(self, seq: int, type_: int | None) -> None:
+        """At replay position `seq` holdings of area `type_` (None: of any) may have been released unseen."""
+        if type_ is None:
+            self.released = seq
+        elif self.released_of is None:
+            self.released_of = {type_: seq}
+        else:
+            self.released_of[type_] = seq
 
     def seen_alive(self, at: At) -> bool:
         """Whether a line no earlier than `at` fetched its mm_users, and they are above 0."""

@@ -125,7 +125,7 @@ class Swapoffs(Observed):
         """swapoff walks the page tables of the mm: what it held of that area may be gone from here."""
         mm = self.mm_at(event.mm, event.at)
         if not self.carries.unuse_clears:
-            mm.released = event.at.seq
+            mm.release(event.at.seq, event.type)
         call = self._running(event.at)
         self._typed(call, event.type, event.at)
         self.walking(call, event.at)
