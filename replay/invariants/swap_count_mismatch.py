@@ -40,10 +40,10 @@ def check(change: Counted | Assigned | Unbalanced, state: State) -> Iterator[Fin
         judged = state.carries.duplicates_visible and area is not None and area.used and change.mm.born is not None
         if change.why == "fork" and judged:
             yield _copied(change)
-        elif change.why == "unmap" and judged and state.carries.counts_explicit:
+        elif change.why == "unmap" and judged:
             entry = state.entries.get(change.entry)
             if entry is not None and entry.fresh and entry.allocated is not None:
-                yield _never_duplicated(change, entry.allocated)
+                yield _never_duplicated(change, entry.allocated, explicit=state.carries.counts_explicit)
         return
     if change.what == "usage":
         yield _underflow(change)
@@ -98,7 +98,7 @@ def _unbalanced(change: Unbalanced) -> Finding:
     )
 
 
-def _never_duplicated(change: Assigned, allocated: At) -> Finding:
+def _never_duplicated(change: Assigned, allocated: At, *, explicit: bool) -> Finding:
     return Finding(
         change.at,
         f"{name(change.mm)} was given swap entry {change.entry:#x}, which nobody has duplicated",
@@ -115,7 +115,7 @@ def _never_duplicated(change: Assigned, allocated: At) -> Finding:
         change.mm,
         change.entry,
         since=allocated,
-        explicit=True,
+        explicit=explicit,
         order=[(allocated, change.at)],
         follows=[("M3", change.mm)],
     )

@@ -176,7 +176,7 @@ class Holdings(Numbers, ABC):
         duplicated = duplicate is not None
         if event.observed and self.early_joins:
             early = self.early_joins.get(self.key(event.at))
-            if early is not None and early.mm is mm and event.why == "fork" and not duplicated:
+            if early is not None and early.mm is mm and not duplicated and (event.why == "fork" or entry.fresh):
                 del self.early_joins[self.key(event.at)]
             else:
                 self.joined_early(self.key(event.at))
