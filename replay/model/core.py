@@ -78,6 +78,13 @@ class Core:
         mm.last_seen = at
         return mm
 
+    def gone_beside(self, address: int, at: At) -> bool:
+        """Whether what `at` says of the mm at `address` is older than its free: a line of equal time on another CPU."""
+        freed = self.freed.get(address)  # of no life that goes on: a new one takes it out
+        if freed is None or not self.carries.births or freed.seq <= self.loss_seq:
+            return False
+        return self.tied(freed, at)
+
     def new_mm(self, address: int, at: At) -> Mm:
         """A new generation at `address`, nothing known of it."""
         generation = self.generations.get(address, 0) + 1

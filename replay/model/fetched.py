@@ -37,7 +37,9 @@ class Observed(Links):
         """Whether the drain of `call` may be under way."""
 
     def on_fetched(self, event: e.Fetched) -> None:
-        """A probe's fetch of one mm."""
+        """A probe's fetch of one mm; one of equal time with its free was before it."""
+        if self.gone_beside(event.mm, event.at):
+            return
         mm = self.mm_at(event.mm, event.at)
         if event.users is not None:
             self._users(mm, event.users, event.at, event.name)
@@ -118,7 +120,7 @@ class Observed(Links):
             return
         if odd:
             self.look(mm, odd, next_, prev, at, name)
-        if odd == "half":
+        if odd == "half" or self._beside_gone(next_, at) or self._beside_gone(prev, at):
             return
         if next_ == mm.address + self.offset:
             fits = self._self(mm, at, name, final)
@@ -128,6 +130,10 @@ class Observed(Links):
             fits = self._linked(mm, next_, prev, at, name, final)
         if not fits:
             self.deferred.setdefault(at.cpu, []).append(Deferred(mm, next_, prev, at, name))
+
+    def _beside_gone(self, link: int | None, at: At) -> bool:
+        """Whether `link` is into an mm that was freed at the time of `at`: it was still linked there."""
+        return link is not None and self.offset is not None and self.gone_beside(link - self.offset, at)
 
     def look_again(self, at: At) -> None:
         """Look at the deferred fetches of the CPU of `at` that are older than `at`."""
@@ -297,6 +303,8 @@ class Observed(Links):
 
     def _head(self, head: int, tail: int | None, at: At, name: str, *, final: bool) -> None:
         node = self.list.head
+        if self._beside_gone(head, at) or self._beside_gone(tail, at):
+            return
         first = self.node_of(head, at)
         last = self.node_of(tail, at) if tail is not None else None
         predicted = self.carries.joins_visible

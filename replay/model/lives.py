@@ -118,6 +118,8 @@ class Lives(Memberships):
 
     def on_mmput(self, event: e.Mmput) -> None:
         """kernel/fork.c: mmput. A probed `users=1` is no proof of zero: the value is racy."""
+        if self.gone_beside(event.mm, event.at):
+            return
         mm = self.mm_at(event.mm, event.at)
         if self.transients.pop(self.key(event.at), None) is not None:
             return

@@ -133,6 +133,8 @@ class Swapoffs(Observed):
 
     def on_mmlist_visit(self, event: e.MmlistVisit) -> None:
         """swapoff meets the mm: takes hold of it, or skips it."""
+        if not event.got and self.gone_beside(event.mm, event.at):
+            return
         mm = self.mm_at(event.mm, event.at)
         call = self.swapoff_of(event.at)
         if call is not None:
