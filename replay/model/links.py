@@ -76,6 +76,8 @@ class Links(Looks):
                 return True
             if self._stale(node.stale_next, seen, at):
                 return True
+            if expected.next is seen and (self._swap(expected, seen, at) or self._swap(node, expected, at)):
+                continue
             if not self._under_way(expected, seen, at):
                 return False
         return False
@@ -93,6 +95,8 @@ class Links(Looks):
                 return True
             if self._stale(node.stale_prev, seen, at):
                 return True
+            if expected.prev is seen and (self._swap(seen, expected, at) or self._swap(expected, node, at)):
+                continue
             if not self._under_way(expected, seen, at):
                 return False
         return False
@@ -103,6 +107,30 @@ class Links(Looks):
             value is seen and (until is None or at.ts is None or at.ts <= until + self.grain)
             for value, until in history
         )
+
+    def _swap(self, first: Node, second: Node, at: At) -> bool:
+        """Let two that joined after one place, inferred, while both were due, change places; whether they may.
+
+        Who joined last stands first. A join is known to lie between its duplicate and the end of its bracket, no closer.
+        """
+        one, other = first.mm, second.mm
+        if one is None or other is None or one.joined is None or other.joined is None or first.prev is None:
+            return False
+        span, below = one.membership, other.membership
+        if span is None or below is None or "observed" in (span.evidence, below.evidence):
+            return False
+        if (span.after_mm, span.after_generation) != (below.after_mm, below.after_generation):
+            return False
+        last, cause = max(one.joined.seq, other.joined.seq), one.join_cause
+        if first.seq > last or second.seq > last or cause is None:
+            return False
+        if cause.seq > other.joined.seq and not self.tied(cause, other.joined):
+            return False
+        before = first.prev
+        self.list.remove(second, at.ts)
+        self.list.add(second, before, at.ts)
+        below.rank = second.rank
+        return True
 
     def _under_way(self, expected: Node, seen: Node, at: At) -> bool:
         """Carry out a removal of `expected` or a join of `seen` that may have come already; whether there was one."""
