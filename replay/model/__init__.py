@@ -171,9 +171,10 @@ class State(Owners):
             area.path = None
             if area.used is False:
                 area.used = area.closed = None
-        for mm in self.mms.values():
+        for mm in self.under_way:
             mm.joining = None
             mm.early = ""
+        self.under_way.clear()
 
     def members_in_order(self) -> list[Mm]:
         """The members by rank: mmlist as the model has it, also where not every link is known."""

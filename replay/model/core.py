@@ -51,6 +51,7 @@ class Core:
         self.compared = 0
         self.differing = 0
         self.loss_seq = 0
+        self.under_way: dict[Mm, None] = {}  # whose join was due, or step seen early, since the last loss
         self.released = 0  # replay position up to which anybody's holdings may have been released unseen
         self.differences: list[tuple[At, str]] = []
         self.gets_invisible = False
@@ -65,6 +66,11 @@ class Core:
         self.nr_odd: NrShown | None = None  # one that differs, until no line of equal time can come that explains it
         self.nr_seq = 0
         self.broken: At | None = None  # a linked node was added again: links are no guide from here on
+
+    def seen_early(self, mm: Mm, step: str) -> None:
+        """The list showed a `step` (join, leave) of `mm` before the event that says it."""
+        mm.early = step
+        self.under_way[mm] = None
 
     def emit(self, change: Change) -> None:
         """Add a change to the answer of this step."""

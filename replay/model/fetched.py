@@ -231,7 +231,7 @@ class Observed(Links):
             self.look_poisoned(mm, next_, prev, at, name)
             self.leave(mm, "mmput", at, observed=False, seen=name, poisoned=True)
             if self.carries.leaves_explicit:
-                mm.early = "leave"
+                self.seen_early(mm, "leave")
             return True
         if mm.listed == OFF and mm.drained is None and self.carries.joins_visible and self.list_known(mm):
             if not final:
@@ -270,7 +270,7 @@ class Observed(Links):
         if mm.listed == OFF and mm.joining is not None:
             self.join_due(mm, next(iter(mm.joining.values())), at)
             if self.carries.joins_explicit:
-                mm.early = "join"
+                self.seen_early(mm, "join")
             return True
         if self._later(mm.left, at):
             return True

@@ -141,12 +141,12 @@ class Links(Looks):
                 why = "mmput" if leaving.exit_began is not None else "drain"
                 self.leave(leaving, why, at, observed=False)
                 if self.carries.leaves_explicit:
-                    leaving.early = "leave"
+                    self.seen_early(leaving, "leave")
                 return True
         joining = seen.mm
         if joining is not None and joining.listed == OFF and joining.joining is not None:
             self.join_due(joining, next(iter(joining.joining.values())), at)
             if self.carries.joins_explicit:
-                joining.early = "join"
+                self.seen_early(joining, "join")
             return joining.listed in (MEMBER, APART)
         return False

@@ -292,5 +292,6 @@ class Lives(Memberships):
         """The generation leaves the model; its facts are complete."""
         if self.mms.get(mm.address) is mm:
             del self.mms[mm.address]
+        self.under_way.pop(mm, None)
         mm.life.last_line = at.line
         self.facts.append(mm.life)

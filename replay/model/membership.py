@@ -33,6 +33,7 @@ class Memberships(Holdings):
         if not event.over:
             if mm.joining is None:
                 mm.joining = {}
+                self.under_way[mm] = None
             mm.joining.setdefault(key, event)
             return
         if mm.joining is not None:
