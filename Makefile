@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CODE := setup.py src replay grammars db tests bench docs
 # What is made of the grammars (setup.py) is made anew when one of these changes.
-MADE_OF := setup.py $(filter-out grammars/_expressions.py,$(wildcard grammars/*.lark grammars/*.py grammars/*.[ch]))
+MADE_OF := setup.py replay/wire.c $(filter-out grammars/_expressions.py,$(wildcard grammars/*.lark grammars/*.py grammars/*.[ch]))
 # Compiled anew for what measures or shows the tool; tests run edited sources as they are.
 COMPILED := .compiled/digest
 COMPILED_OF := $(wildcard replay/*.py replay/model/*.py replay/bind/*.py)

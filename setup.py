@@ -151,6 +151,7 @@ setup(
             ["grammars/scanner.c"],
             depends=["grammars/values.h", "grammars/shape.h", "grammars/skim.h"],
             optional=True,
-        )
+        ),
+        Extension("mmlist.replay._wire", ["replay/wire.c"], optional=True),
     ],
 )

@@ -5,6 +5,7 @@ Only the standard library: the commands that read must not pay for importing SQL
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -81,3 +82,22 @@ def _recover(path: Path) -> None:
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     except sqlite3.Error as error:
         raise DatabaseError(f"{path}: was left by an interrupted writer and cannot be restored: {error}") from error
+
+
+def check_writable(path: Path) -> None:
+    """Raise `DatabaseError` where a database could not be stored at `path`; an empty file or none is no hindrance."""
+    target = Path(os.path.realpath(path))
+    if not target.parent.is_dir():
+        raise DatabaseError(f"{path}: there is no folder {target.parent}")
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise DatabaseError(f"{path}: cannot be written: the folder {target.parent} is not writable")
+    if not target.exists() or is_empty(target):
+        return
+    open_readonly(target).close()
+    if not os.access(target, os.W_OK):
+        raise DatabaseError(f"{path}: cannot be written: the file is read-only")
+
+
+def is_empty(target: Path) -> bool:
+    """Whether a file is there, with nothing in it."""
+    return target.is_file() and target.stat().st_size == 0

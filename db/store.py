@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy import Connection, event, exc
 
-from mmlist.db.file import open_readonly
+from mmlist.db.file import check_writable, is_empty
 from mmlist.db.load import Texts, load
 from mmlist.db.schema import analyze, metadata
 from mmlist.replay.errors import DatabaseError
@@ -49,24 +49,6 @@ def store(path: Path, facts: Iterable[Fact], *, texts: Texts | None = None) -> i
                 return _merge(connection)
     finally:
         aside.unlink(missing_ok=True)
-
-
-def check_writable(path: Path) -> None:
-    """Raise `DatabaseError` where a database could not be stored at `path`; an empty file or none is no hindrance."""
-    target = Path(os.path.realpath(path))
-    if not target.parent.is_dir():
-        raise DatabaseError(f"{path}: there is no folder {target.parent}")
-    if not os.access(target.parent, os.W_OK | os.X_OK):
-        raise DatabaseError(f"{path}: cannot be written: the folder {target.parent} is not writable")
-    if not target.exists() or _is_empty(target):
-        return
-    open_readonly(target).close()
-    if not os.access(target, os.W_OK):
-        raise DatabaseError(f"{path}: cannot be written: the file is read-only")
-
-
-def _is_empty(target: Path) -> bool:
-    return target.is_file() and target.stat().st_size == 0
 
 
 @contextmanager
@@ -129,7 +111,7 @@ def _publish(aside: Path, target: Path) -> bool:
     """Give the finished file its name; False where a database has that name already."""
     _sync(aside)
     if target.exists():
-        if not _is_empty(target):
+        if not is_empty(target):
             return False
         aside.replace(target)
     else:

@@ -6,31 +6,24 @@ This is where the parts are put together, and the only place that reads a log an
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 
+from mmlist.replay import apart
 from mmlist.replay import facts as f
+from mmlist.replay.bound import Bound, Ending, Hole, Slip
 from mmlist.replay.events import Event, Lost, Swapoff, TaskExit
 from mmlist.replay.judge import Judge
-from mmlist.replay.log import Block, Log
+from mmlist.replay.log import Log
 from mmlist.replay.model import State
 from mmlist.replay.model import changes as c
 from mmlist.replay.options import Options
 from mmlist.replay.order import ordered
 from mmlist.replay.orders import MOST_LINES, legal_orders
-from mmlist.replay.parse import BACKWARDS
-from mmlist.replay.payload import fields
+from mmlist.replay.reading import Said, read
 from mmlist.replay.record import MARKED, At, Loss, Record, Unparsed
 from mmlist.replay.setup import Setup, doubt
-from mmlist.replay.skim import names_in_text
 
 _KEPT = frozenset({c.Born, c.Joined, c.Left, c.Zero, c.ExitBegan, c.Freed, c.Drained, c.SwapoffEnded, c.Unlisted})
-_FIELDS = frozenset(
-    {
-        "mm", "parent", "child", "oldmm", "dst", "src", "old", "entry", "usage", "pid", "type", "ret", "path", "flags",
-        "busy_type", "task", "bprm", "head", "inuse0", "address", "clone_flags", "folio", "member",
-    }
-)  # fmt: skip
-"""Fields by which the events of ours say something (EVENTS.md)."""
 
 
 def replay(log: Log, options: Options | None = None) -> Iterator[f.Fact]:
@@ -44,19 +37,29 @@ def replay(log: Log, options: Options | None = None) -> Iterator[f.Fact]:
 class History:
     """One replay of one log."""
 
-    def __init__(self, log: Log, options: Options) -> None:
-        """Survey `log` and set up the model, the binder and the judge. Raises as Setup."""
+    def __init__(self, log: Log, options: Options, *, processes: bool = False) -> None:
+        """Survey `log` and set up the model, the binder and the judge. Raises as Setup.
+
+        With `processes`, a log that is worth it is read in a process of its own (apart.py).
+        """
         self.log = log
         self.options = options
         self.setup = Setup(log, options)
-        self.survey, self.parser, self.checked = self.setup.survey, self.setup.parser, self.setup.checked
+        self.survey, self.checked = self.setup.survey, self.setup.checked
+        self.apart = processes and log.size >= apart.WORTH
         self.state, self.binder, self.judge = self.setup.parts(self.setup.grain)
+        # The work on a record, by steps: a clock may be put at each (timings.py).
+        self.bind: Callable[[Record], list[Event]] = self.binder.bind
+        self.step: Callable[[Event], list[c.Change]] = self.state.step
+        self.judged: Callable[[list[c.Change]], None] = self.judge.judge
         self.tasks: dict[int, f.TaskSpan] = {}
         self.losses: Counter[str] = Counter()
         self._before_all: Counter[str] = Counter()  # of them, those before the first event of ours
         self.seq = 0
+        self._last: At | None = None
         self.late = ""
         self.names: set[str] = set()
+        self._slips: list[Slip] = []
         self.ours: Counter[str] = Counter()
         self._all_events = options.all_events
 
@@ -71,7 +74,7 @@ class History:
             self.survey.names |= {"fetched:inuse"}
         if self.state.mmlist_lock_seen:
             self.survey.names |= {"lock:mmlist_lock"}
-        if self.parser.ts_unit == "ns":
+        if self.ending.ts_unit == "ns":
             self.survey.names |= {"clock:seconds"}
         self.checked = self.setup.checked = self.setup.statuses()
         checked = {status.code for status in self.checked if status.status == "checked"}
@@ -81,28 +84,12 @@ class History:
 
     def facts(self) -> Iterator[f.Fact]:
         """All facts, the run last."""
-        self.parser, said = self.setup.begun()
-        last: At | None = None
-        state, slips = self.state, self.parser.slips
-        items = ordered(said)
-        for item in items:
-            if isinstance(item, Record):
-                last = item.at
-                if slips:
-                    self._slipping(slips, item.at.ts)
-                self._record(item)
-                if state.facts:
-                    yield from self._drain()
-            elif isinstance(item, Loss):
-                yield from self._loss(item)
-            else:
-                if BACKWARDS in item.reason and names_in_text([Block(0, 0, item.text)], self.setup.aliases):
-                    yield from self._loss(Loss(item.at, item.at.cpu, None, item.at.ts, item.at.ts, "doubted"))
-                yield _unparsed(item)
-        if items.late:
-            self.late = f"{items.late} lines stand further out of order than can be sorted"
+        state = self.state
+        ending = self.ending = yield from self._replayed(self._said())
+        if ending.late:
+            self.late = f"{ending.late} lines stand further out of order than can be sorted"
             self.judge.mistrust(self.late)
-        self._conclude(state, self.judge, last)
+        self._conclude(state, self.judge, self._last)
         self._not_carried()
         self._settle_order()
         state.close()
@@ -110,26 +97,57 @@ class History:
         yield from self.tasks.values()
         yield from self._violations()
         yield from self.checked
-        yield from (f.LedgerRow(*row) for row in self.parser.ledger.rows(self.ours))
+        yield from (f.LedgerRow(*row) for row in ending.ledger.rows(self.ours))
         yield from self._statistics()
         yield self._run()
 
-    def _slipping(self, slips: list[tuple[int, int]], ts: int | None) -> None:
+    def _said(self) -> Generator[Said, None, Ending]:
+        """What the log says, bound: read here, or in a process of its own."""
+        if not self.apart:
+            return read(self.setup, self.binder, self.bind)
+        return apart.produced(lambda: read(self.setup, self.binder, self.bind), self.setup.let_go)
+
+    def _replayed(self, said: Generator[Said, None, Ending]) -> Generator[f.Fact, None, Ending]:
+        """The facts of all that is said; returns what is known at its end."""
+        state = self.state
+        while True:
+            try:
+                item = next(said)
+            except StopIteration as stop:
+                ending: Ending = stop.value
+                return ending
+            if isinstance(item, Bound):
+                self._last = item.at
+                if self._slips:
+                    self._slipping(item.at.ts)
+                self._record(item)
+                if state.facts:
+                    yield from self._drain()
+            elif isinstance(item, Hole):
+                yield from self._loss(item)
+            elif isinstance(item, Slip):
+                self._slips.append(item)
+            elif isinstance(item, Unparsed):
+                yield _unparsed(item)
+            else:
+                self.log.position = item.position
+
+    def _slipping(self, ts: int | None) -> None:
         """Where a CPU's clock went back, order across CPUs is no more exact than that."""
-        grain = self.setup.grain
-        while slips and ts is not None and ts > 2 * slips[0][1] - slips[0][0]:
+        grain, slips = self.setup.grain, self._slips
+        while slips and ts is not None and ts > 2 * slips[0].since - slips[0].back:
             del slips[0]
-        for back, since in slips:
-            if ts is not None and ts >= 2 * back - since:
-                grain = max(grain, since - back)
+        for slip in slips:
+            if ts is not None and ts >= 2 * slip.back - slip.since:
+                grain = max(grain, slip.since - slip.back)
         self.state.grain = self.state.ties.grain = grain
 
-    def _record(self, record: Record) -> None:
-        """Step on a record; what becomes a fact by it is put with the state's."""
-        at, name, state, judge = record.at, record.name, self.state, self.judge
+    def _record(self, bound: Bound) -> None:
+        """Step on a record's events; what becomes a fact by it is put with the state's."""
+        at, name, state, judge, step = bound.at, bound.name, self.state, self.judge, self.step
         seq, pid = at.seq, at.pid
         self.seq = seq
-        if name not in self.names and _readable(record):
+        if bound.readable:
             self.names.add(name)
         self.ours[name] += 1
         if seq != at.line:
@@ -141,13 +159,13 @@ class History:
             else:
                 span.comm = at.comm
         kept: c.Change | None = None
-        events = self.binder.bind(record)
+        events = bound.events
         for event in events:
-            changes = state.step(event)
+            changes = step(event)
             if judge.recent:
                 judge.later(at)
             if changes:
-                judge.judge(changes)
+                self.judged(changes)
                 for change in changes:
                     if type(change) in _KEPT and change.at is at:
                         kept = change
@@ -156,15 +174,15 @@ class History:
             elif type(event) is TaskExit and (span := self.tasks.get(event.pid)) is not None:
                 span.exit_line = at.line
         if kept is not None or self._all_events:
-            state.facts.append(_event_row(record, kept, events[0] if events else None))
+            state.facts.append(_event_row(bound, kept, events[0] if events else None))
 
-    def _loss(self, loss: Loss) -> Iterator[f.Fact]:
+    def _loss(self, hole: Hole) -> Iterator[f.Fact]:
         """What is missing. Before the first event of ours, it leaves no other log than one that begins in the middle."""
+        loss = hole.loss
         self.losses[loss.kind] += 1
         if self.seq == 0 and loss.kind in MARKED:
             self._before_all[loss.kind] += 1
-        loss.at.seq = self.seq  # after all that was replayed: what was known until here may be so no more
-        for event in self.binder.lost(loss):
+        for event in hole.events:
             self.judge.judge(self.state.step(event))
             if isinstance(event, Lost):
                 self.judge.lost(event)
@@ -181,7 +199,7 @@ class History:
             self.losses["uncounted"] = self.setup.bundle.lost
             judge.lost(Lost(At(self.seq, 0, None, None, None, b""), None, None, None, None, "bundle"))
         if self.losses:
-            for cpu, since in self.parser.last_times().items():
+            for cpu, since in self.ending.last_times.items():
                 judge.lost(Lost(At(self.seq, 0, None, cpu, None, b""), cpu, since, None, None, "end"))
         judge.finish()
 
@@ -257,7 +275,7 @@ class History:
         checked = {status.code for status in self.checked if status.status == "checked"}
         if not self.ours:
             return "unknown", "the log has no event of ours: nothing could be checked"
-        if why := self.late or doubt(self.parser, whole=False):
+        if why := self.late or doubt(self.ending, whole=False):
             return "unknown", why
         if not self.names:
             return "unknown", "no event of ours has the fields that it needs: nothing could be checked"
@@ -272,17 +290,17 @@ class History:
 
     def _run(self) -> f.Run:
         verdict, reason = self.verdict()
-        found, parser = self.survey, self.parser
+        found, ending = self.survey, self.ending
         return f.Run(
             log=self.log.name,
             sha256=self.log.sha256(),
             size=self.log.size,
-            lines=parser.ledger.lines,
+            lines=ending.ledger.lines,
             profile=found.profile.name,
             profile_reason=found.profile_reason,
             clock=found.clock or "unknown",
-            ts_unit=parser.ts_unit,
-            dialect=parser.dialect,
+            ts_unit=ending.ts_unit,
+            dialect=ending.dialect,
             options=self.options.text(),
             verdict=verdict,
             reason=reason,
@@ -295,12 +313,6 @@ class History:
             init_mm_source=found.init_mm_source,
             release=found.release,
         )
-
-
-def _readable(record: Record) -> bool:
-    """Whether a record has a field that its event may have: one with others alone says nothing."""
-    found = fields(record)
-    return not found or not _FIELDS.isdisjoint(found)
 
 
 def _lost(losses: Counter[str]) -> str:
@@ -321,13 +333,13 @@ def _lost(losses: Counter[str]) -> str:
     return ", ".join(kinds)
 
 
-def _event_row(record: Record, kept: c.Change | None, bound: Event | None) -> f.EventRow:
+def _event_row(bound: Bound, kept: c.Change | None, event: Event | None) -> f.EventRow:
     mm = getattr(kept, "mm", None)
-    entry = getattr(bound, "entry", None)
+    entry = getattr(event, "entry", None)
     if mm is not None:
-        return f.EventRow(record.at, record.name, mm.address, mm.generation, entry)
-    address = getattr(bound, "mm", None)
-    return f.EventRow(record.at, record.name, address or None, None, entry)
+        return f.EventRow(bound.at, bound.name, mm.address, mm.generation, entry)
+    address = getattr(event, "mm", None)
+    return f.EventRow(bound.at, bound.name, address or None, None, entry)
 
 
 def _unparsed(item: Unparsed) -> f.UnparsedRow:

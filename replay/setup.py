@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from mmlist.replay import facts as f
 from mmlist.replay.bind import NAMES, Binder
+from mmlist.replay.bound import Ending
 from mmlist.replay.bundle import read as read_bundle
 from mmlist.replay.errors import OptionError
 from mmlist.replay.invariants import Invariant, collect
@@ -99,6 +100,10 @@ class Setup:
         forget()
         return self.parser, _on(*begun)
 
+    def let_go(self) -> None:
+        """What the survey has read is for another process, which has a copy."""
+        self._begun = None
+
     def _surveyed(self) -> tuple[Survey, Parser]:
         """Survey the log's beginning; all of it only if an event that decides something stands first further on."""
         names = names_in_text(self.log.blocks(), self.aliases)
@@ -181,7 +186,7 @@ def _known_codes(options: Options, invariants: list[Invariant]) -> None:
         raise OptionError(f"no invariant {code!r}: known are {', '.join(sorted(known))}")
 
 
-def doubt(parser: Parser, *, whole: bool = True) -> str:
+def doubt(parser: Parser | Ending, *, whole: bool = True) -> str:
     """Why nothing that such a log shows is certain; with `whole` also what leaves a verdict, but proves nothing."""
     lacking = parser.lacking if whole else parser.lacking & {"task"}
     if lacking:

@@ -62,7 +62,7 @@ def violation(id_: int, code: str = "M2", **other: Any) -> Violation:
 
 def history(facts: list[Any]) -> SimpleNamespace:
     """What stands for a History that yields `facts`."""
-    return SimpleNamespace(facts=lambda: iter(facts), judge=SimpleNamespace(violations=[]))
+    return SimpleNamespace(facts=lambda: iter(facts), judge=SimpleNamespace(violations=[]), apart=False)
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             yield SimpleNamespace(name=name, archived=False)
 
         monkeypatch.setattr(command, "every_log", opened)
-        monkeypatch.setattr(command, "History", lambda log, _: history(logs[log.name]))
+        monkeypatch.setattr(command, "History", lambda log, _, **__: history(logs[log.name]))
 
     return set_up
 
@@ -157,7 +157,7 @@ def test_options_reach_the_replay(
 ) -> None:
     pretend(a=CONFORMING)
     seen = []
-    monkeypatch.setattr(command, "History", lambda _, options: seen.append(options) or history(CONFORMING))
+    monkeypatch.setattr(command, "History", lambda _, options, **__: seen.append(options) or history(CONFORMING))
     given = ["--mmlist-offset", "0x98", "--init-mm", "0xffffffff82b5c940", "--select", "m1,M2", "--select", "C1"]
     result = mmlist("replay", "a", "--no-db", "--events", "all", "--profile", "2.6.10", "--require", "M1", *given)
     assert result.exit_code == 0

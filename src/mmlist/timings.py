@@ -30,7 +30,7 @@ class Timings:
         """Put a clock at the parts of `history`, before its facts are asked for."""
         if not self.wanted:
             return
-        setup, state, binder, judge = history.setup, history.state, history.binder, history.judge
+        setup = history.setup
         begun = setup.begun
 
         def timed_begun() -> Any:
@@ -39,9 +39,9 @@ class Timings:
 
         parts: tuple[tuple[object, str, Callable[..., Any]], ...] = (
             (setup, "begun", timed_begun),
-            (binder, "bind", self.call("bind", binder.bind)),
-            (state, "step", self.call("model", state.step)),
-            (judge, "judge", self.call("invariants", judge.judge)),
+            (history, "bind", self.call("bind", history.bind)),
+            (history, "step", self.call("model", history.step)),
+            (history, "judged", self.call("invariants", history.judged)),
         )
         for part, name, timed in parts:
             setattr(part, name, timed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ from mmlist.cli.jsonlines import line as json_line
 from mmlist.cli.logs import every_log
 from mmlist.cli.progress import shown
 from mmlist.cli.words import mapping
+from mmlist.db.file import check_writable
 from mmlist.db.read import runs
 from mmlist.notice import refused
+from mmlist.replay import apart
 from mmlist.replay.errors import DatabaseError, InputError, MmlistError, OptionError
+from mmlist.replay.facts import Fact
 from mmlist.replay.history import History
 from mmlist.replay.log import Log
 from mmlist.replay.options import Options
@@ -85,6 +89,9 @@ def _codes(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> fro
 @click.option(
     "--no-fast", "fast", flag_value=False, default=True, help="Lark itself reads each line: slower, the same result."
 )
+@click.option(
+    "--one-process", "processes", flag_value=False, default=True, help="All in one process: slower, the same result."
+)
 @click.option("--timings", is_flag=True, help="Say what each stage takes, on standard error.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on a terminal.")
 @click.pass_context
@@ -97,6 +104,7 @@ def replay(
     form: str,
     fail_on: str,
     strict: bool,
+    processes: bool,
     timings: bool,
     quiet: bool,
     events: str,
@@ -126,7 +134,7 @@ def replay(
             for log in every_log(name):
                 try:
                     times = Timings(wanted=timings)
-                    report = run(log, options, database, times, progress=not quiet)
+                    report = run(log, options, database, times, progress=not quiet, processes=processes and not timings)
                 except InputError as error:
                     if not log.archived:
                         raise
@@ -161,15 +169,17 @@ def default_database(log: str) -> Path:
     return Path(("stdin" if log == "-" else Path(log).name) + ".db")
 
 
-def run(log: Log, options: Options, database: Path | None, times: Timings, *, progress: bool) -> Report:
+def run(
+    log: Log, options: Options, database: Path | None, times: Timings, *, progress: bool, processes: bool
+) -> Report:
     """Replay one log, into the database where one is given; tell how far it is, and measure what it takes, if asked to."""
     report = Report()
     if database is not None:
-        from mmlist.db.store import check_writable, store  # imported late: SQLAlchemy costs every start 0.2 s
-
         check_writable(database)
     with shown(log, progress) as watched:
-        watched.history = history = times.call("survey", History)(log, options)
+        watched.history = history = times.call("survey", History)(
+            log, options, processes=processes and apart.possible()
+        )
         times.watch(history)
         facts = report.watch(times.each("facts", history.facts()))
         if database is None:
@@ -177,8 +187,17 @@ def run(log: Log, options: Options, database: Path | None, times: Timings, *, pr
                 pass
         else:
             report.database = str(database)
-            report.number = times.call("store", store)(database, facts)
+            report.number = _stored(database, facts, times, processes=history.apart)
     return report
+
+
+def _stored(database: Path, facts: Iterator[Fact], times: Timings, *, processes: bool) -> int:
+    def store(facts: Iterable[Fact]) -> int:
+        from mmlist.db.store import store  # imported late: SQLAlchemy costs every start 0.2 s
+
+        return store(database, facts)
+
+    return apart.consumed(store, facts) if processes else times.call("store", store)(facts)
 
 
 def exit_code(report: Report, fail_on: str) -> int:

@@ -1,0 +1,9 @@
+"""Structs as bytes, for another process: wire.c."""
+
+from collections.abc import Collection
+from typing import Any
+
+class Wire:
+    def __init__(self, classes: tuple[type, ...], shared: Collection[type]) -> None: ...
+    def dumps(self, value: Any, /) -> bytes: ...
+    def loads(self, data: bytes | bytearray | memoryview, /) -> Any: ...

@@ -1,0 +1,80 @@
+"""Reads a log: its records in replay order, each bound to the events that it is; what comes before the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+
+from mmlist.replay.bind import Binder
+from mmlist.replay.bound import Bound, Ending, Hole, Reached, Slip
+from mmlist.replay.events import Event
+from mmlist.replay.log import Block
+from mmlist.replay.order import ordered
+from mmlist.replay.parse import BACKWARDS
+from mmlist.replay.payload import fields
+from mmlist.replay.record import Loss, Record, Unparsed
+from mmlist.replay.setup import Setup
+from mmlist.replay.skim import names_in_text
+
+_FIELDS = frozenset(
+    {
+        "mm", "parent", "child", "oldmm", "dst", "src", "old", "entry", "usage", "pid", "type", "ret", "path", "flags",
+        "busy_type", "task", "bprm", "head", "inuse0", "address", "clone_flags", "folio", "member",
+    }
+)  # fmt: skip
+"""Fields by which the events of ours say something (EVENTS.md)."""
+
+Bind = Callable[[Record], list[Event]]
+Said = Bound | Hole | Slip | Reached | Unparsed
+
+
+def read(setup: Setup, binder: Binder, bind: Bind) -> Generator[Said, None, Ending]:
+    """All that the log of `setup` says, in replay order, bound by `bind` (`binder`'s); returns what is known at its end.
+
+    Raises InputError for a log that turns out to be none.
+    """
+    parser, said = setup.begun()
+    log, slips = setup.log, parser.slips
+    names: set[str] = set()
+    seq = told = position = 0
+    items = ordered(said)
+    for item in items:
+        if isinstance(item, Record):
+            if log.position != position:
+                position = log.position
+                yield Reached(position)
+            while told < len(slips):
+                yield Slip(*slips[told])
+                told += 1
+            seq = item.at.seq
+            readable = item.name not in names and _readable(item)
+            if readable:
+                names.add(item.name)
+            yield Bound(item.at, item.name, readable, bind(item))
+        elif isinstance(item, Loss):
+            yield _hole(item, seq, binder)
+        else:
+            if BACKWARDS in item.reason and names_in_text([Block(0, 0, item.text)], setup.aliases):
+                yield _hole(Loss(item.at, item.at.cpu, None, item.at.ts, item.at.ts, "doubted"), seq, binder)
+            yield item
+    return Ending(
+        parser.ledger,
+        parser.last_times(),
+        parser.ts_unit,
+        parser.dialect,
+        parser.lacking,
+        parser.buffers,
+        items.late,
+        setup.mapped,
+        log.damage,
+    )
+
+
+def _hole(loss: Loss, seq: int, binder: Binder) -> Hole:
+    loss.at.seq = seq  # after all that was replayed: what was known until here may be so no more
+    return Hole(loss, binder.lost(loss))
+
+
+def _readable(record: Record) -> bool:
+    """Whether a record has a field that its event may have: one with others alone says nothing."""
+    found = fields(record)
+    return not found or not _FIELDS.isdisjoint(found)
