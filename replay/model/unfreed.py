@@ -48,7 +48,8 @@ class Unfreed(Balance):
                 if len(mine) > _MOST:
                     del mine[next(iter(mine))]
         super().on_swap_clear(event)
-        if event.observed and carries.clears_explicit and not self.balanced and self._paired(event.at, event.entry, -1) >= 0:
+        pairs = event.observed and carries.clears_explicit and not self.balanced
+        if pairs and self._paired(event.at, event.entry, -1) >= 0:
             self._doubtful(event.entry, -1)
 
     def _paired(self, at: At, value: int, by: int) -> int:
