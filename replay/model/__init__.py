@@ -103,7 +103,7 @@ class State(Owners):
             self.settle_slots(event)
         if self.balanced:
             self.outside_page_tables(event)
-        if self.uncounted:
+        if self.uncounted or self.unpaired:
             self.frees_due(event)
         handler = self._handlers.get(type(event))
         if handler is not None:

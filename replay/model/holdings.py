@@ -194,7 +194,7 @@ class Holdings(Numbers, ABC):
                 entry.holders = {}
             entry.holders[mm.address, mm.generation] = None
         if hold.count and not self.certain(mm, hold):
-            hold.count = 0  # an unnamed release may have been of the one before: only this one is known to be held
+            hold.count = hold.doubts = 0  # a release may have been of the one before: only this one is known to be held
         hold.count += 1
         if entry.freed_seq <= begin.seq:
             hold.since = begin.seq
@@ -296,8 +296,8 @@ class Holdings(Numbers, ABC):
                     self.entry(value).seq = 0
 
     def certain(self, mm: Mm, hold: Hold) -> bool:
-        """Whether `mm` certainly holds it still: no release unseen, unnamed or lost can have come since."""
-        if self.unseen_release is not None:
+        """Whether `mm` certainly holds it still: no release unseen, unnamed, of who knows whom, or lost can have come since."""
+        if self.unseen_release is not None or hold.doubts:
             return False
         if not self.carries.unuse_visible and (self.swapoffs or not self.carries.swapoffs_visible):
             return False

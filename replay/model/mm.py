@@ -20,6 +20,7 @@ class Hold(msgspec.Struct):
     """An entry that ptes of an mm hold: how many, since which replay position, and the line that assigned it.
 
     `type` is its area. `duplicated` is the line of the duplicate made for it by the same task, where that was seen apart.
+    `doubts`: frees of the entry since that may have been of one of these ptes, though no hook said so (unfreed.py).
     """
 
     type: int
@@ -29,6 +30,7 @@ class Hold(msgspec.Struct):
     why: str
     observed: bool
     duplicated: At | None = None
+    doubts: int = 0
 
 
 class Placed(msgspec.Struct):
