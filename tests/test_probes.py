@@ -189,6 +189,19 @@ def test_value_of_another_type_is_not_taken_for_an_entry(tmp_path: Path) -> None
     assert "folio_alloc_swap: returns no swp_entry_t" in missing.why
 
 
+def test_types_of_another_function_of_that_name_are_not_gone_by(tmp_path: Path) -> None:
+    """6.1.176: init/main.c's mm_init(void) is inlined and has no symbol, but it is the one that BTF tells of."""
+    kernel = kernel_of("debian-6.1", folder=tmp_path)
+    made = kernel_files.Btf()
+    made.func("mm_init", 0, [])
+    kernel.btf = b.Btf(made.bytes())
+    plan = choose(kernel)
+    assert definition(plan, "mm_init") == "p:mmlist/mm_init mm_init mm=$arg1:x64 task=$arg2:x64"
+    assert definition(plan, "mm_init_ret").startswith(
+        "r256:mmlist/mm_init_ret mm_init mm=$retval:x64 users=+84($retval)"
+    )
+
+
 def test_ambiguous_name_is_refused_and_named(tmp_path: Path) -> None:
     plan = choose(kernel_of("debian-6.1", folder=tmp_path, lines="ffffffff81000200 t mm_init\n"))
     assert "mm_init" not in [chosen.event for chosen in plan.probes]
