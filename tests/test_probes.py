@@ -327,6 +327,32 @@ def test_commands_of_other_tools_are_sound(tool: str) -> None:
     assert f"\n{tool} record " in text
 
 
+@pytest.mark.parametrize(("tool", "code"), [("trace-cmd", 0), ("perf", 130)])
+def test_commands_of_other_tools_go_on_after_the_interrupt_that_ends_them(tmp_path: Path, tool: str, code: int) -> None:
+    """perf kills itself by the signal that it was ended by: the text is to be made all the same, and the probes to go."""
+    tracefs = pretend_tracefs(tmp_path)
+    (tmp_path / "bin").mkdir()
+    fake = tmp_path / "bin" / tool
+    fake.write_text(f'#!/bin/sh\nif [ "$1" = record ]; then exit {code}; fi\necho text of "$1"\n')
+    fake.chmod(0o755)
+    text = run(*given("debian-6.12"), "--syntax", tool).stdout.replace("/sys/kernel/tracing", str(tracefs))
+    for event in re.findall(r"^echo '[pr]\d*:(mmlist/\w+) ", text, re.M):
+        (tracefs / "events" / event).mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    done = subprocess.run(["sh"], input=text, env=environment, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "trace.txt").read_text() == f"text of {'report' if tool == 'trace-cmd' else 'script'}\n"
+    defined = (tracefs / "kprobe_events").read_text().splitlines()
+    gone = [line.removeprefix("-:") for line in defined if line.startswith("-:")]
+    assert gone == [re.split("[: ]", line)[1] for line in defined if not line.startswith("-:")]
+
+
+def test_perf_filters_by_itself() -> None:
+    """A filter in tracefs is none of perf's."""
+    text = run(*given("debian-6.12"), "--syntax", "perf").stdout
+    assert "-e mmlist:mm_trace_rss_stat --filter 'member==2' -e mmlist:" in text
+
+
 def test_script_captures_bundles_and_restores(tmp_path: Path) -> None:
     script_, tracefs = capture(tmp_path), pretend_tracefs(tmp_path)
     started = shell(script_, tracefs, "start")
