@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from lab import debian, initramfs, judged
 
 LAB = Path(__file__).parent.parent / "lab"
