@@ -31,6 +31,7 @@ work() { # phase, pages
     /lab/workload /dev/vda /dev/vdb "$2" >"/out/$1.workload.log" 2>&1
     result "$1" $? workload
     tail -n 1 "/out/$1.workload.log"
+    swapoff -a 2>/dev/null # what a workload that failed has left on
 }
 
 errors() { # phase: what the kernel had against definitions

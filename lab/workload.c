@@ -96,6 +96,13 @@ static void pageout(void)
 		die("MADV_PAGEOUT");
 }
 
+static int is_out(void) /* a few pages may wait in a batch of the CPU that we ran on before, out of pageout's reach */
+{
+	for (int tried = 0; tried < TRIES && !in_swap(); tried++)
+		fill(), pageout();
+	return in_swap() > 0;
+}
+
 static void children(void) /* forks of a swapped mm: one exits as it is, one reads a third, one forks again, one execs */
 {
 	for (int kind = 0; kind < 4; kind++) {
@@ -154,7 +161,7 @@ static void hog_does(struct hog *hog)
 		switch (what) {
 		case 'w': fill(); break;
 		case 'p': pageout(); break;
-		case 'P': done = in_swap() ? 'k' : 'n'; break;
+		case 'P': done = is_out() ? 'k' : 'n'; break;
 		case 'd': let_go(); break;
 		case 'f': children(); break;
 		case 't': thread(); break;
