@@ -33,10 +33,11 @@ from mmlist.replay import parts
 from mmlist.replay.bind.reads import fields_of
 from mmlist.replay.skim import capture_header
 
-RELEASES = {"debian-6.1": "6.1.0-56-amd64", "debian-6.12": "6.12.117+deb12-amd64"}
+RELEASES = {"debian-6.1": "6.1.0-56-amd64", "debian-6.12": "6.12.117+deb12-amd64", "debian-7.3": "7.3.4+deb13-amd64"}
 RECORDED = [
     ("debian-6.1", "kprobe"),
     *(("debian-6.12", one) for one in ("kprobe", "fprobe", "bpftrace", "trace-cmd", "perf")),
+    *(("debian-7.3", one) for one in ("kprobe", "fprobe")),
 ]
 
 
