@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Ready when this is newer than what it was made from.
 READY := $(VENV)/.ready
-CODE := setup.py src replay grammars db tests bench docs
+CODE := setup.py src replay grammars db tests bench lab docs
 # What is made of the grammars (setup.py) is made anew when one of these changes.
 MADE_OF := setup.py replay/wire.c $(filter-out grammars/_expressions.py,$(wildcard grammars/*.lark grammars/*.py grammars/*.[ch]))
 # Compiled anew for what measures or shows the tool; tests run edited sources as they are.
@@ -18,7 +18,7 @@ SECONDS := 600
 PEERS := .bench/venv
 DEMO := fixtures/captures/mono-b1.trace.gz
 
-.PHONY: help demo test exhaustive check bench peers fuzz linear format docs clean
+.PHONY: help demo test exhaustive check bench peers fuzz lab linear format docs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -53,7 +53,7 @@ check: $(READY) ## format, lint, types, layers, packaging
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
-	$(BIN)/mypy bench docs
+	$(BIN)/mypy bench docs lab
 	$(BIN)/python -m pytest -q tests/test_layers.py tests/test_packaging.py
 
 bench: $(COMPILED) ## how fast, beside other programs (FILE=log for one of yours; ARGS="--lines 10000000")
@@ -71,6 +71,9 @@ fuzz: $(READY) ## seek inputs that break the parser or the replay (SECONDS=600)
 	  --no-build-isolation --editable '.[fuzz]' || \
 	  { echo "make: atheris has no wheel for $$($(BIN)/python --version) here: rm -r $(VENV); make fuzz PYTHON=python3.11" >&2; exit 1; }
 	$(BIN)/python tests/fuzz.py --seconds $(SECONDS)
+
+lab: $(COMPILED) ## capture from Debian's own kernels in QEMU, and replay it (ARGS="--suite trixie-backports"; minutes)
+	$(BIN)/python -m lab $(ARGS)
 
 linear: $(READY) ## whether time grows with the input's size alone, whatever stands in it
 	$(BIN)/python bench/linear.py

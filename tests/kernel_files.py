@@ -26,6 +26,7 @@ from mmlist.kernel.symbols import Symbol
 
 DATA = Path(__file__).parent / "data" / "kernels"
 TEXT = 0xFFFFFFFF81000000
+PLACED = 0xFFFFFFFF82000000
 BANNER = b"Linux version 6.1.0-56-amd64 (a@b) (gcc 12.2.0) #1 SMP Debian 6.1.192-2\n\0"
 
 
@@ -127,7 +128,9 @@ def excerpt(source: b.Btf, structs: Iterable[str], functions: Iterable[str]) -> 
 
 
 def kallsyms(symbols: Sequence[Symbol], layout: str, *, percpu: bool = True, order: str = "<") -> bytes:
-    """The tables as scripts/kallsyms.c writes them: `layout` is old (before 6.2), seqs (6.2, 6.3) or new (since 6.4)."""
+    """The tables as scripts/kallsyms.c writes them: `layout` is old (before 6.2), seqs (6.2, 6.3), new (since 6.4), or
+    placed (7.3), as they lie at the address `PLACED`.
+    """
     tokens = [b"mm_" if code == 1 else bytes([code]) if 0x20 < code < 0x7F else b"" for code in range(256)]
     base = min(symbol.address for symbol in symbols if symbol.address > 1 << 32)
     names, markers = bytearray(), []
@@ -159,10 +162,15 @@ def kallsyms(symbols: Sequence[Symbol], layout: str, *, percpu: bool = True, ord
         "old": "offsets base num names markers tokens index",
         "seqs": "offsets base num names markers seqs tokens index",
         "new": "num names markers tokens index offsets base seqs",
+        "placed": "num names markers tokens index offsets seqs",
     }
-    found = bytearray(b"\xcc" * 64)
+    found = bytearray(b"\xcc" * (68 if layout == "placed" else 64))  # 68: aligned to four bytes, and to no more
     for part in orders[layout].split():
-        found += table[part] + bytes(-len(table[part]) % 8)
+        if (layout, part) == ("placed", "offsets"):
+            begin = PLACED + len(found)
+            offsets = [symbol.address - begin - 4 * number for number, symbol in enumerate(symbols)]
+            table[part] = struct.pack(f"{order}{len(offsets)}i", *offsets)
+        found += table[part] + bytes(-len(table[part]) % (4 if layout == "placed" else 8))
     return bytes(found) + b"\xcc" * 64
 
 

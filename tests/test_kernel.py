@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernel_files import BANNER, DATA, PACKERS, TEXT, elf, vmlinuz
+from kernel_files import BANNER, DATA, PACKERS, PLACED, TEXT, elf, vmlinuz
 
 from mmlist.cli import cli
 from mmlist.kernel import kallsyms, payload, symbols
@@ -176,6 +176,15 @@ def test_symbols_of_a_stripped_vmlinux_are_recovered() -> None:
     assert found.source == "the tables of kallsyms in the image"
 
 
+def test_symbols_are_recovered_from_offsets_that_count_from_their_own_place() -> None:
+    """7.3: no relative_base, and tables aligned to four bytes, wherever they are loaded."""
+    tables = kernel_files.kallsyms(SOME[1:], "placed", percpu=False)
+    image = elf({".text": bytes(64), ".rodata": tables}, addresses={".rodata": PLACED})
+    found = Image(image, "vmlinux").symbols
+    assert found is not None and found.all == SOME[1:]
+    assert kallsyms.recovered(tables, address_of=lambda offset: None) is None
+
+
 def test_symtab_goes_before_the_tables_of_kallsyms() -> None:
     found = Image(elf({".text": bytes(64), ".k": kernel_files.kallsyms(SOME, "new")}, SOME[:9]), "vmlinux").symbols
     assert found is not None and found.source == ".symtab" and len(found.all) == 9
@@ -184,7 +193,9 @@ def test_symtab_goes_before_the_tables_of_kallsyms() -> None:
 @given(st.data())
 @settings(max_examples=40)
 def test_altered_tables_of_kallsyms_are_read_or_not(data: st.DataObject) -> None:
-    altered = bytearray(kernel_files.kallsyms(SOME[:300], data.draw(st.sampled_from(["old", "seqs", "new"]))))
+    layouts = ["old", "seqs", "new", "placed"]
+    tables = kernel_files.kallsyms(SOME[1:300], data.draw(st.sampled_from(layouts)), percpu=False)
+    altered = bytearray(tables)
     for _ in range(data.draw(st.integers(1, 20))):
         altered[data.draw(st.integers(0, len(altered) - 1))] = data.draw(st.integers(0, 255))
     kallsyms.recovered(bytes(altered[: data.draw(st.integers(0, len(altered)))]))

@@ -33,10 +33,11 @@ from mmlist.replay import parts
 from mmlist.replay.bind.reads import fields_of
 from mmlist.replay.skim import capture_header
 
-RELEASES = {"debian-6.1": "6.1.0-56-amd64", "debian-6.12": "6.12.117+deb12-amd64"}
+RELEASES = {"debian-6.1": "6.1.0-56-amd64", "debian-6.12": "6.12.117+deb12-amd64", "debian-7.3": "7.3.4+deb13-amd64"}
 RECORDED = [
     ("debian-6.1", "kprobe"),
     *(("debian-6.12", one) for one in ("kprobe", "fprobe", "bpftrace", "trace-cmd", "perf")),
+    *(("debian-7.3", one) for one in ("kprobe", "fprobe")),
 ]
 
 
@@ -189,6 +190,19 @@ def test_value_of_another_type_is_not_taken_for_an_entry(tmp_path: Path) -> None
     assert "folio_alloc_swap: returns no swp_entry_t" in missing.why
 
 
+def test_types_of_another_function_of_that_name_are_not_gone_by(tmp_path: Path) -> None:
+    """6.1.176: init/main.c's mm_init(void) is inlined and has no symbol, but it is the one that BTF tells of."""
+    kernel = kernel_of("debian-6.1", folder=tmp_path)
+    made = kernel_files.Btf()
+    made.func("mm_init", 0, [])
+    kernel.btf = b.Btf(made.bytes())
+    plan = choose(kernel)
+    assert definition(plan, "mm_init") == "p:mmlist/mm_init mm_init mm=$arg1:x64 task=$arg2:x64"
+    assert definition(plan, "mm_init_ret").startswith(
+        "r256:mmlist/mm_init_ret mm_init mm=$retval:x64 users=+84($retval)"
+    )
+
+
 def test_ambiguous_name_is_refused_and_named(tmp_path: Path) -> None:
     plan = choose(kernel_of("debian-6.1", folder=tmp_path, lines="ffffffff81000200 t mm_init\n"))
     assert "mm_init" not in [chosen.event for chosen in plan.probes]
@@ -312,6 +326,32 @@ def test_commands_of_other_tools_are_sound(tool: str) -> None:
     defined = re.findall(r"^echo '([pr]\d*:.*)' >> kprobe_events$", text, re.M)
     assert defined == [line for line in run(*given("debian-6.12")).stdout.splitlines() if not line.startswith("#")]
     assert f"\n{tool} record " in text
+
+
+@pytest.mark.parametrize(("tool", "code"), [("trace-cmd", 0), ("perf", 130)])
+def test_commands_of_other_tools_go_on_after_the_interrupt_that_ends_them(tmp_path: Path, tool: str, code: int) -> None:
+    """perf kills itself by the signal that it was ended by: the text is to be made all the same, and the probes to go."""
+    tracefs = pretend_tracefs(tmp_path)
+    (tmp_path / "bin").mkdir()
+    fake = tmp_path / "bin" / tool
+    fake.write_text(f'#!/bin/sh\nif [ "$1" = record ]; then exit {code}; fi\necho text of "$1"\n')
+    fake.chmod(0o755)
+    text = run(*given("debian-6.12"), "--syntax", tool).stdout.replace("/sys/kernel/tracing", str(tracefs))
+    for event in re.findall(r"^echo '[pr]\d*:(mmlist/\w+) ", text, re.M):
+        (tracefs / "events" / event).mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    done = subprocess.run(["sh"], input=text, env=environment, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "trace.txt").read_text() == f"text of {'report' if tool == 'trace-cmd' else 'script'}\n"
+    defined = (tracefs / "kprobe_events").read_text().splitlines()
+    gone = [line.removeprefix("-:") for line in defined if line.startswith("-:")]
+    assert gone == [re.split("[: ]", line)[1] for line in defined if not line.startswith("-:")]
+
+
+def test_perf_filters_by_itself() -> None:
+    """A filter in tracefs is none of perf's."""
+    text = run(*given("debian-6.12"), "--syntax", "perf").stdout
+    assert "-e mmlist:mm_trace_rss_stat --filter 'member==2' -e mmlist:" in text
 
 
 def test_script_captures_bundles_and_restores(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def resolved(fetch: Fetch, kernel: Kernel, status: Status, *, inlined: bool = Fa
 def _of_argument(fetch: Fetch, kernel: Kernel, status: Status, type_: str, hops: tuple[Hop, ...]) -> Resolved | None:
     number = int(fetch.base[1:])
     parameters = kernel.parameters(status.name)
-    if parameters is None:
+    if not parameters:  # one that takes nothing is another of that name: 6.1's BTF may have the mm_init of init/main.c
         return Resolved(fetch.name, type_, hops, argument=number)
     names = [name for name, _ in parameters]
     if fetch.parameter and (number > len(names) or names[number - 1] != fetch.parameter):

@@ -13,6 +13,7 @@ from mmlist.capture.fetch import POINTER, Resolved
 from mmlist.capture.syntax import GROUP, lines, member
 
 _TIME = "$t / 1000000000, $t % 1000000000 / 1000"
+_TRACEFS = "/sys/kernel/tracing"
 _FORMATS = {"s": "%d", "u": "%u", "x": "0x%lx"}
 
 
@@ -98,18 +99,36 @@ def _member(struct: str, field: str) -> str:
 
 
 def recorded(plan: Plan, tool: str) -> list[str]:
-    """Shell commands: the definitions into tracefs, then the recording by `tool`, trace-cmd or perf, until it is interrupted."""
-    found = ["set -e", "cd /sys/kernel/tracing"]
+    """Shell commands: the definitions into tracefs, then the recording by `tool`, trace-cmd or perf, until it is interrupted.
+
+    Both end of an interrupt that the shell gets too, and perf then of a signal: what follows is to be done all the same. perf
+    does not go by the filters in tracefs.
+    """
+    found = [
+        "set -e",
+        f"events='{' '.join(one.event for one in plan.probes)}'",
+        f'forget() {{ for one in $events; do echo "-:{GROUP}/$one" >> {_TRACEFS}/kprobe_events || :; done; }}',
+        "trap forget EXIT",
+        "trap : INT",
+        f"cd {_TRACEFS}",
+    ]
     found += [f"echo {shlex.quote(line)} >> kprobe_events" for line in lines(plan, "kprobe")]
-    filtered = [(one.event, one.probe.filter) for one in plan.probes if one.probe.filter]
-    found += [f"echo '{wanted}' > events/{GROUP}/{event}/filter" for event, wanted in filtered]
-    found.append("cd - >/dev/null")
     if tool == "trace-cmd":
-        events = [f"-e {GROUP}", *(f"-e {name.replace('/', ':')}" for name in plan.tracepoints)]
-        found.append(f"trace-cmd record -C mono -b 20000 -o trace.dat {' '.join(events)}")
+        filtered = [(one.event, one.probe.filter) for one in plan.probes if one.probe.filter]
+        found += [f"echo '{wanted}' > events/{GROUP}/{event}/filter" for event, wanted in filtered]
+    found.append("cd - >/dev/null")
+    tracepoints = [f"-e {name.replace('/', ':')}" for name in plan.tracepoints]
+    if tool == "trace-cmd":
+        found.append(f"trace-cmd record -C mono -b 20000 -o trace.dat {' '.join([f'-e {GROUP}', *tracepoints])}")
         found.append("trace-cmd report -t trace.dat > trace.txt")
     else:
-        events = [f"-e '{GROUP}:*'", *(f"-e {name.replace('/', ':')}" for name in plan.tracepoints)]
-        found.append(f"perf record -a -k mono -m 16M -o perf.data {' '.join(events)}")
+        events = [f"-e {GROUP}:{one.event}" + _perf_filter(one) for one in plan.probes]
+        found.append(
+            f"perf record -a -k mono -m 16M -o perf.data {' '.join([*events, *tracepoints])} || [ $? -gt 128 ]"
+        )
         found.append("perf script --show-lost-events -i perf.data > trace.txt")
-    return found + [f"echo '-:{GROUP}/{one.event}' >> /sys/kernel/tracing/kprobe_events" for one in plan.probes]
+    return found
+
+
+def _perf_filter(chosen: Chosen) -> str:
+    return f" --filter '{chosen.probe.filter}'" if chosen.probe.filter else ""

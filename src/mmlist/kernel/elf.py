@@ -80,6 +80,14 @@ class Elf:
                 return found if len(found) == size else None
         return None
 
+    def address(self, offset: int) -> int | None:
+        """Where the byte at `offset` of the file lies once the kernel is loaded; None where it is not loaded."""
+        for _, header in self._sections:
+            begin = header["sh_offset"]
+            if header["sh_addr"] and header["sh_type"] != "SHT_NOBITS" and begin <= offset < begin + header["sh_size"]:
+                return int(header["sh_addr"] + offset - begin)
+        return None
+
     def symbols(self) -> list[Symbol]:
         """The symbols of .symtab, in order of address, with nm's letters; none where it was stripped."""
         table, strings = self.section(".symtab"), self.section(".strtab")

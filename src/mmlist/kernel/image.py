@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import re
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -59,13 +60,13 @@ class Image:
         if found:
             self.symbols = Symbols(found, ".symtab")
         else:
-            self._recover(self.elf.bits, self.elf.big_endian)
+            self._recover(self.elf.bits, self.elf.big_endian, self.elf.address)
 
     def _read_raw(self) -> None:
         """An image that is what lies in memory, without ELF around it: arm64's."""
         self.arch = "arm64" if bytes(self._data[56:60]) == b"ARMd" else None
         self.release = self._banner()
-        self._recover(64, False)
+        self._recover(64, False, lambda offset: offset)
         for place in islice(_BTF_HEADER.finditer(self._data), _BTF_PLACES):
             try:
                 self.btf = Btf(bytes(self._data[place.start() :]), file=self.file)
@@ -73,8 +74,8 @@ class Image:
                 continue
             break
 
-    def _recover(self, bits: int, big_endian: bool) -> None:
-        found = kallsyms.recovered(self._data, bits=bits, big_endian=big_endian)
+    def _recover(self, bits: int, big_endian: bool, address_of: Callable[[int], int | None]) -> None:
+        found = kallsyms.recovered(self._data, bits=bits, big_endian=big_endian, address_of=address_of)
         if found is not None:
             self.symbols = Symbols(found, "the tables of kallsyms in the image")
 

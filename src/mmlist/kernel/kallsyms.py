@@ -6,6 +6,9 @@ scripts/kallsyms.c writes, aligned to a word each, in one of two orders (the sec
     offsets relative_base num_syms names markers [seqs_of_names] token_table token_index
     num_syms names markers token_table token_index offsets relative_base seqs_of_names
 
+7.3 has the second without relative_base, aligned to four bytes each: an offset counts from its own place ("kallsyms: Get rid
+of kallsyms relative base"; kernel/kallsyms.c: kallsyms_sym_address).
+
 A name is a length and that many bytes, each of which stands for one of 256 tokens; the first character of what they
 spell is the symbol's type. Nothing says where the tables are. The tokens that are single digits stand one behind another
 in ascending order, which no other bytes of a kernel do with a matching index behind; the rest is found from there, and
@@ -18,7 +21,7 @@ import itertools
 import struct
 import sys
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from mmlist.kernel.symbols import Symbol
@@ -30,20 +33,25 @@ _NAMES_MARKED = 256  # every so many names a marker
 _WINDOW = 32 << 20
 """Bytes before the tokens in which the names are sought: the largest kernels have some 5 MB of them."""
 
+_PLACED = 4
+"""What tables are aligned to where an offset counts from its own place."""
+
+_SIGN = 1 << 31
 _FEWEST, _MOST = 256, 4_000_000
 _PLACES, _TABLES, _WALKED = 1000, 16, 4 * _MOST
 """So many places with ten digits, token tables, and names before them are looked at: where more look right, it is no kernel."""
 
 
 class _Image(NamedTuple):
-    """The bytes, the size of a word in them, and the struct prefix of their byte order."""
+    """The bytes, the size of a word in them, the struct prefix of their byte order, and what tables are aligned to."""
 
     data: Any
     word: int
     order: str
+    align: int
 
     def aligned(self, at: int) -> int:
-        return -(-at // self.word) * self.word
+        return -(-at // self.align) * self.align
 
     def u32s(self, at: int, count: int) -> array[int]:
         found = array("I", self.data[at : at + 4 * count])
@@ -55,15 +63,34 @@ class _Image(NamedTuple):
         return int(struct.unpack_from(self.order + ("Q" if self.word == 8 else "I"), self.data, at)[0])
 
 
-def recovered(data: Any, *, bits: int = 64, big_endian: bool = False) -> list[Symbol] | None:
+def recovered(
+    data: Any,
+    *,
+    bits: int = 64,
+    big_endian: bool = False,
+    address_of: Callable[[int], int | None] = lambda offset: offset,
+) -> list[Symbol] | None:
     """The symbols in the image `data`, in order of address; None where the tables are not there, or are not understood.
 
-    Where the image is relocated only as it boots (arm64), addresses count from _text.
+    `address_of` an offset in it: where that lies once the kernel is loaded. Where the image is relocated only as it boots
+    (arm64), addresses count from _text.
     """
-    image = _Image(data, bits // 8, ">" if big_endian else "<")
+    for align in sorted({bits // 8, _PLACED}, reverse=True):
+        image = _Image(data, bits // 8, ">" if big_endian else "<", align)
+        found = _recovered(image, address_of)
+        if found is not None:
+            return found
+    return None
+
+
+def _recovered(image: _Image, address_of: Callable[[int], int | None]) -> list[Symbol] | None:
     for table, tokens, behind in itertools.islice(_token_tables(image), _TABLES):
         for names_at, lengths in _names(image, table):
-            addresses = _addresses(image, names_at, len(lengths), behind)
+            addresses = None
+            if image.align == image.word:
+                addresses = _addresses(image, names_at, len(lengths), behind)
+            if addresses is None and image.align == _PLACED:
+                addresses = _placed(image, len(lengths), behind, address_of)
             if addresses is not None:
                 names = _spelled(image.data, names_at, lengths, tokens)
                 return [
@@ -84,7 +111,9 @@ def _token_tables(image: _Image) -> Iterator[tuple[int, list[str], int]]:
             continue
         earliest = at - sum(len(token) + 1 for token in before[-ord("0") :])
         latest = earliest + len(before[-ord("0")])
-        for begin in range(image.aligned(earliest), latest + 1, image.word):  # no NUL need stand before the first token
+        for begin in range(
+            image.aligned(earliest), latest + 1, image.align
+        ):  # no NUL need stand before the first token
             found = _tokens(image, begin)
             if found is not None:
                 yield begin, *found
@@ -111,12 +140,12 @@ def _names(image: _Image, table: int) -> Iterator[tuple[int, list[int]]]:
     """(where the names begin, each one's length) for each num_syms before `table` that the names and markers bear out."""
     start = image.aligned(max(table - _WINDOW, 0))
     words = image.u32s(start, (table - start) // 4)
-    step, walked = image.word // 4, 0
+    step, walked = image.align // 4, 0
     for at in range(len(words) - len(words) % step - step, -1, -step):
         count = words[at]
         if not _FEWEST <= count <= _MOST or (step == 2 and words[at + 1]) or count > (len(words) - at) * 4:
             continue
-        names_at = start + 4 * at + image.word
+        names_at = start + 4 * at + image.align
         first = _lengths(image.data, names_at, min(count, _NAMES_MARKED), table)
         walked += _NAMES_MARKED if first is None else count
         if walked > _WALKED:
@@ -165,6 +194,18 @@ def _addresses(image: _Image, names_at: int, count: int, behind: int) -> list[in
         if len(found) == count and all(a <= b for a, b in itertools.pairwise(found)):
             return found
     return None
+
+
+def _placed(image: _Image, count: int, behind: int, address_of: Callable[[int], int | None]) -> list[int] | None:
+    """Addresses by offsets that each count from their own place; None where they do not ascend."""
+    at = image.aligned(behind)
+    place = address_of(at)
+    offsets = image.u32s(at, count)
+    if place is None or len(offsets) != count:
+        return None
+    mask = (1 << 8 * image.word) - 1
+    found = [(place + 4 * i + (offset ^ _SIGN) - _SIGN) & mask for i, offset in enumerate(offsets)]
+    return found if all(a <= b for a, b in itertools.pairwise(found)) else None
 
 
 def _relative(offsets: array[int], base: int, word: int) -> list[int]:
