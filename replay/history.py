@@ -54,6 +54,7 @@ class History:
         self.tasks: dict[int, f.TaskSpan] = {}
         self.losses: Counter[str] = Counter()
         self._before_all: Counter[str] = Counter()  # of them, those before the first event of ours
+        self._unmarked = False  # events may be missing anywhere
         self.seq = 0
         self.late = ""
         self.names: set[str] = set()
@@ -102,6 +103,9 @@ class History:
         if items.late:
             self.late = f"{items.late} lines stand further out of order than can be sorted"
             self.judge.mistrust(self.late)
+        if self.setup.kit.loses and not self.losses:  # the buffers' own count says so, or is gone, and no line says where
+            self._unmarked = True
+            self.losses[self.setup.kit.loss] = self.setup.kit.lost or 1
         self._conclude(state, self.judge, last)
         self._not_carried()
         self._settle_order()
@@ -176,10 +180,8 @@ class History:
         A CPU tells what it lost before its next line: in a log with losses, what comes behind its last is not known.
         """
         judge.judge(state.finish(last))
-        if self.setup.bundle.lost and not self.losses:
-            # The buffers' own count says so, and no line where.
-            self.losses["uncounted"] = self.setup.bundle.lost
-            judge.lost(Lost(At(self.seq, 0, None, None, None, b""), None, None, None, None, "bundle"))
+        if self._unmarked:
+            judge.lost(Lost(At(self.seq, 0, None, None, None, b""), None, None, None, None, self.setup.kit.loss))
         if self.losses:
             for cpu, since in self.parser.last_times().items():
                 judge.lost(Lost(At(self.seq, 0, None, cpu, None, b""), cpu, since, None, None, "end"))
@@ -239,7 +241,7 @@ class History:
     def _statistics(self) -> Iterator[f.Fact]:
         if self.setup.mapping is not None:
             yield from self.setup.mapping.statistics(self.setup.mapped)
-        for name, count in self.setup.bundle.missed.items():
+        for name, count in (self.setup.kit.missed or {}).items():
             yield f.Statistic(f"missed {name}", count, "calls that the probe missed (kprobe_profile)")
         for name, why in self.survey.distrusted.items():
             yield f.Statistic(f"distrusted {name}", 1, why)
@@ -313,6 +315,7 @@ def _lost(losses: Counter[str]) -> str:
         "joined": "captures were joined",
         "doubted": "a line that goes back in time was not believed",
         "uncounted": "the buffers lost events that no line of the log speaks of",
+        "untold": "nothing says whether the buffers lost events (stats-before.txt and stats-after.txt of the bundle)",
     }
     kinds = [said[kind] for kind in said if losses[kind]]
     marked = sum(count for kind, count in losses.items() if kind not in said)

@@ -11,6 +11,7 @@ from mmlist.replay.bundle import read as read_bundle
 from mmlist.replay.errors import OptionError
 from mmlist.replay.invariants import Invariant, collect
 from mmlist.replay.judge import Judge
+from mmlist.replay.kit import Kit, kit
 from mmlist.replay.log import Log
 from mmlist.replay.mapping import Item
 from mmlist.replay.model import State, type_shift
@@ -37,8 +38,7 @@ class Setup:
         self.log = log
         self.options = options
         self.bundle = read_bundle(log.beside)
-        self.holes = bool(log.beside) and not self.bundle.complete
-        """Whether our own kit made the log, by probes, and does not say that they missed nothing."""
+        self.kit = Kit()
         self.invariants = collect()
         _known_codes(options, self.invariants)
         self.mapping = options.mapping
@@ -47,7 +47,7 @@ class Setup:
         self._begun: tuple[deque[Item], Iterator[Item]] | None = None
         self.survey, self.parser = self._surveyed()
         self.checked = self.statuses()
-        self.grain = _grain(self.parser, self.survey.clock)
+        self.grain = _grain(self.parser, self.survey.clock or ("local" if self.kit.ours else None))
 
     def statuses(self) -> list[f.Checked]:
         """Which invariants are checked, and why others are not, by the names in the survey."""
@@ -76,8 +76,9 @@ class Setup:
             distrusted=frozenset(found.distrusted),
         )
         active = [i for i, status in zip(self.invariants, self.checked, strict=True) if status.status == "checked"]
-        reports_loss = self.parser.dialect not in _SILENT_DIALECTS and not self.holes
-        return state, binder, Judge(active, state, reports_loss=reports_loss, doubt=doubt(self.parser))
+        reports_loss = self.parser.dialect not in _SILENT_DIALECTS
+        judge = Judge(active, state, reports_loss=reports_loss, holes=self.kit.holes, doubt=doubt(self.parser))
+        return state, binder, judge
 
     def new_parser(self) -> Parser:
         """A parser at the log's beginning, with which nothing was read yet."""
@@ -123,9 +124,7 @@ class Setup:
             header = capture_header(line) or header
             if number > _HEADER_LINES:
                 break
-        if "events" in header and not self.log.beside:
-            missed = header.get("missed")
-            self.holes = not isinstance(missed, dict) or any(missed.values())
+        self.kit = kit(header, self.bundle, self.log.beside)
         header = self.bundle.header | header
         parser = self.new_parser()
         taken = 0
