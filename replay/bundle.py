@@ -26,12 +26,13 @@ _WORD = re.compile(rb"\s*([A-Za-z0-9_-]{1,32})\s*")
 class Bundle(msgspec.Struct, frozen=True):
     """`missed`: calls by probe, above 0 only; `lost`: events that buffers dropped; `header`: as a capture's header.
 
-    `missed` and `lost` are None where no part says it, or one cannot be read.
+    `symbols`: the addresses of some, by name. `missed` and `lost` are None where no part says it, or one cannot be read.
     """
 
     missed: dict[str, int] | None
     lost: int | None
     header: dict[str, object]
+    symbols: dict[str, int] = {}
 
 
 def read(beside: Mapping[str, bytes]) -> Bundle:
@@ -43,9 +44,13 @@ def read(beside: Mapping[str, bytes]) -> Bundle:
     if before and len(before) == len(after):
         lost = max(sum(map(int, after)) - sum(map(int, before)), 0)
     header: dict[str, object] = {}
-    for address, name in _SYMBOL.findall(beside.get(parts.SYMBOLS, b"")):
-        if name == b"init_mm" and int(address, 16):  # kptr_restrict shows none
-            header["init_mm"] = "0x" + address.decode()
+    symbols = {
+        name.decode("latin-1"): int(address, 16)
+        for address, name in _SYMBOL.findall(beside.get(parts.SYMBOLS, b""))
+        if int(address, 16)  # kptr_restrict shows none
+    }
+    if "init_mm" in symbols:
+        header["init_mm"] = hex(symbols["init_mm"])
     if (clock := _WORD.fullmatch(beside.get(parts.CLOCK, b""))) is not None:
         header["clock"] = clock[1].decode()
-    return Bundle(missed, lost, header)
+    return Bundle(missed, lost, header, symbols)

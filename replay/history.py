@@ -103,7 +103,9 @@ class History:
         if items.late:
             self.late = f"{items.late} lines stand further out of order than can be sorted"
             self.judge.mistrust(self.late)
-        if self.setup.kit.loses and not self.losses:  # the buffers' own count says so, or is gone, and no line says where
+        if (
+            self.setup.kit.loses and not self.losses
+        ):  # the buffers' own count says so, or is gone, and no line says where
             self._unmarked = True
             self.losses[self.setup.kit.loss] = self.setup.kit.lost or 1
         self._conclude(state, self.judge, last)
@@ -236,6 +238,8 @@ class History:
         for violation in violations:
             for step in violation.witness:
                 step.text = texts.get(step.at.offset)
+                if self.survey.symbols is not None and step.text is not None:
+                    step.place = self.survey.symbols.place(step.text)
             yield violation
 
     def _statistics(self) -> Iterator[f.Fact]:
@@ -243,6 +247,10 @@ class History:
             yield from self.setup.mapping.statistics(self.setup.mapped)
         for name, count in (self.setup.kit.missed or {}).items():
             yield f.Statistic(f"missed {name}", count, "calls that the probe missed (kprobe_profile)")
+        if (symbols := self.survey.symbols) is not None:
+            yield f.Statistic(f.SYMBOLS, int(symbols.moved is not None), symbols.told)
+            for event, function in symbols.odd.items():
+                yield f.Statistic(f.SYMBOLS + " " + event, 1, f"the probe {event} is on {function}")
         for name, why in self.survey.distrusted.items():
             yield f.Statistic(f"distrusted {name}", 1, why)
         for (at, what), index in zip(self.state.differences, range(1000), strict=False):

@@ -150,6 +150,8 @@ class Setup:
             profile=options.profile,
             mmlist_offset=options.mmlist_offset,
             init_mm=options.init_mm,
+            symbols=options.symbols,
+            known=self.bundle.symbols,
         )
         return found, parser, taken != limit
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from test_bundle import CALM, FIXTURES, HEADER, LOG, RANK, WHOLE, packed
+
 import mmlist
 from mmlist.replay import parts
-from test_bundle import CALM, FIXTURES, HEADER, LOG, RANK, WHOLE, packed
 
 READ = (
     parts.KPROBE_PROFILE, parts.STATS_BEFORE, parts.STATS_AFTER, parts.SYMBOLS, parts.CLOCK,
@@ -57,7 +58,9 @@ def subsets(beside: dict[str, bytes]) -> Iterator[dict[str, bytes]]:
             yield {name: beside[name] for name in left}
 
 
-def claims_no_more(less: tuple[str, dict[tuple[object, ...], int]], whole: tuple[str, dict[tuple[object, ...], int]]) -> None:
+def claims_no_more(
+    less: tuple[str, dict[tuple[object, ...], int]], whole: tuple[str, dict[tuple[object, ...], int]]
+) -> None:
     """`less`, of a bundle that lacks parts, claims nothing that `whole` does not."""
     assert less[0] in ("unknown", whole[0])
     for key, certainty in less[1].items():

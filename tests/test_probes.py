@@ -278,7 +278,8 @@ def pretend_tracefs(folder: Path) -> Path:
     for name, text in {
         "kprobe_events": "", "kprobe_profile": "  mmput 12 0\n  dup_mmap_ret 5 2\n", "error_log": "", "tracing_on": "1\n",
         "trace": "", "trace_clock": "[local] global mono\n", "buffer_size_kb": "7 (expanded: 1408)\n", "set_event": "",
-        "saved_cmdlines": "1 init\n", "options/record-cmd": "0\n", "per_cpu/cpu0/stats": "entries: 0\noverrun: 3\ncommit overrun: 0\n",
+        "saved_cmdlines": "1 init\n", "options/record-cmd": "0\n",
+        "per_cpu/cpu0/stats": "entries: 0\noverrun: 3\ncommit overrun: 0\n",
         "events/task/task_newtask/enable": "1\n", "events/sched/sched_process_exit/enable": "0\n",
         "events/sched/sched_process_free/enable": "0\n",
     }.items():  # fmt: skip

@@ -7,6 +7,7 @@ import click
 from mmlist.cli import HELP, rows
 from mmlist.cli.jsonlines import line as json_line
 from mmlist.cli.logs import every_log
+from mmlist.cli.words import symbol_files, symbols
 from mmlist.replay.doctor import NOT, PARTLY, Health, examine
 from mmlist.replay.options import Options
 
@@ -16,8 +17,9 @@ _ADVICE = 8
 @click.command(context_settings=HELP)
 @click.argument("logs", metavar="LOG...", nargs=-1, required=True)
 @click.option("--profile", default="auto", show_default=True, metavar="P", help="auto, 2.6.9, 2.6.10 or modern.")
+@symbol_files
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def doctor(logs: tuple[str, ...], profile: str, form: str) -> None:
+def doctor(logs: tuple[str, ...], profile: str, vmlinux: str | None, kallsyms: str | None, form: str) -> None:
     """Say of each invariant whether each LOG can decide it: decidable, partly (and what is missing), or not.
 
     \b
@@ -27,9 +29,10 @@ def doctor(logs: tuple[str, ...], profile: str, form: str) -> None:
 
     Nothing is accused here: that is `mmlist replay`. It ends with the events that would decide more (docs/events.md).
     """
+    options = Options(profile=profile, symbols=symbols(vmlinux, kallsyms))
     for name in logs:
         for log in every_log(name):
-            health = examine(log, Options(profile=profile))
+            health = examine(log, options)
             if form == "json":
                 _write_json(health)
             else:
