@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import msgspec
 
 from mmlist.replay import parts
+from mmlist.replay.definitions import Definition, definitions, mmlist_offset
 
 LONGEST = 1 << 20
 """Bytes of a part that are read: more is none of what the script writes."""
@@ -20,19 +21,22 @@ LONGEST = 1 << 20
 _MISSED = re.compile(rb"^[ \t]*(\S+)[ \t]+[0-9]{1,19}[ \t]+([0-9]{1,19})[ \t]*$", re.MULTILINE)
 _LOST = re.compile(rb"^(?:overrun|commit overrun|dropped events): ([0-9]{1,19})$", re.MULTILINE)
 _SYMBOL = re.compile(rb"^([0-9a-f]{8,16}) \S (\S+)$", re.MULTILINE)
+_RELEASE = re.compile(rb"Linux \S+ ([0-9]+\.[0-9]+[!-~]{0,128}) ")
 _WORD = re.compile(rb"\s*([A-Za-z0-9_-]{1,32})\s*")
 
 
 class Bundle(msgspec.Struct, frozen=True):
     """`missed`: calls by probe, above 0 only; `lost`: events that buffers dropped; `header`: as a capture's header.
 
-    `symbols`: the addresses of some, by name. `missed` and `lost` are None where no part says it, or one cannot be read.
+    `symbols`: the addresses of some, by name; `probes`: what each probe is on. `missed` and `lost` are
+    None where no part says it, or one cannot be read.
     """
 
     missed: dict[str, int] | None
     lost: int | None
     header: dict[str, object]
     symbols: dict[str, int] = {}
+    probes: list[Definition] = []
 
 
 def read(beside: Mapping[str, bytes]) -> Bundle:
@@ -53,4 +57,9 @@ def read(beside: Mapping[str, bytes]) -> Bundle:
         header["init_mm"] = hex(symbols["init_mm"])
     if (clock := _WORD.fullmatch(beside.get(parts.CLOCK, b""))) is not None:
         header["clock"] = clock[1].decode()
-    return Bundle(missed, lost, header, symbols)
+    if (release := _RELEASE.match(beside.get(parts.UNAME, b""))) is not None:
+        header["release"] = release[1].decode()
+    probes = definitions(beside.get(parts.DEFINITIONS, b""))
+    if (offset := mmlist_offset(probes)) is not None:
+        header["mmlist_offset"] = offset
+    return Bundle(missed, lost, header, symbols, probes)

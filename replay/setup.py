@@ -19,12 +19,11 @@ from mmlist.replay.options import Options
 from mmlist.replay.parse import Parser
 from mmlist.replay.payload import forget
 from mmlist.replay.record import Record
-from mmlist.replay.skim import capture_header, names_in_text
+from mmlist.replay.skim import header_of, names_in_text
 from mmlist.replay.survey import DECISIVE, Survey, survey
 
 _BEGINNING = 50_000
 """Records that the survey looks into, if no other names stand after them."""
-_HEADER_LINES = 200
 _LOCAL = 10_000
 """Nanoseconds within which the order across CPUs is not taken for certain with trace_clock `local`."""
 _SILENT_DIALECTS = frozenset({"perf_script", "perf_script_bare"})
@@ -119,11 +118,7 @@ class Setup:
     def _look(self, limit: int | None, names: frozenset[str]) -> tuple[Survey, Parser, bool]:
         """Survey up to `limit` records; whether that was the whole log."""
         options = self.options
-        header: dict[str, object] = {}
-        for number, _offset, line in self.log.lines():
-            header = capture_header(line) or header
-            if number > _HEADER_LINES:
-                break
+        header = header_of(self.log)
         self.kit = kit(header, self.bundle, self.log.beside)
         header = self.bundle.header | header
         parser = self.new_parser()
@@ -152,8 +147,19 @@ class Setup:
             init_mm=options.init_mm,
             symbols=options.symbols,
             known=self.bundle.symbols,
+            functions=self._functions(),
         )
         return found, parser, taken != limit
+
+    def _functions(self) -> dict[str, tuple[str, int]]:
+        """By our name of an event, what its probe is on, where the bundle says it."""
+        rules = {} if self.mapping is None else self.mapping.rules
+        found = {}
+        for one in self.bundle.probes:
+            target = rules[one.event].target if one.event in rules else one.event
+            if target is not None:
+                found[target] = one.function, one.offset
+        return found
 
     def _status(self, invariant: Invariant) -> f.Checked:
         code, severity = invariant.code, invariant.severity_in(self.survey.profile.name)

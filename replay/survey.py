@@ -293,8 +293,10 @@ def _from_header(found: Survey, header: dict[str, object]) -> None:
     release, clock = header.get("release"), header.get("clock")
     found.release = release if isinstance(release, str) else None
     found.clock = clock if isinstance(clock, str) else None
-    for key in ("mmlist_offset", "init_mm"):
-        value = header.get(key)
+    offsets = header.get("offsets")
+    fields_at = offsets if isinstance(offsets, dict) else {}
+    for key, other in (("mmlist_offset", fields_at.get("mm_struct.mmlist")), ("init_mm", None)):
+        value = header.get(key, other)
         if isinstance(value, str):
             value = number(value.encode())
         if isinstance(value, int):

@@ -12,10 +12,11 @@ from test_bundle import CALM, FIXTURES, HEADER, LOG, RANK, WHOLE, packed
 import mmlist
 from mmlist.replay import parts
 
-READ = (
-    parts.KPROBE_PROFILE, parts.STATS_BEFORE, parts.STATS_AFTER, parts.SYMBOLS, parts.CLOCK,
-)  # fmt: skip
-"""The parts that a replay reads."""
+MORE = {
+    parts.UNAME: b"Linux box 6.1.0-56-amd64 #1 SMP x86_64 GNU/Linux\n",
+    parts.DEFINITIONS: b"p:mmlist/mmput mmput mm=$arg1:x64 next=+152($arg1):x64\np:mine/init mm_init mm=$arg1:x64\n",
+}
+"""Parts that a replay reads beside those of WHOLE."""
 
 LOSSY = {parts.STATS_AFTER: b"# cpu0\nentries: 35\noverrun: 5\ncommit overrun: 0\ndropped events: 2\n"}
 MISSED = {parts.KPROBE_PROFILE: b"  mmput    224   3\n"}
@@ -27,7 +28,7 @@ LOGS = {
     "joined twice": (FIXTURES / "violating" / "double-join.trace").read_bytes(),
     "freed": (FIXTURES / "violating" / "freed-mm-on-mmlist.trace").read_bytes(),
 }
-BESIDE = {"clean": WHOLE, "loss": WHOLE | LOSSY, "missed": WHOLE | MISSED, "local": WHOLE | LOCAL,
+BESIDE = {"clean": WHOLE | MORE, "loss": WHOLE | LOSSY | MORE, "missed": WHOLE | MISSED | MORE, "local": WHOLE | LOCAL,
           "all": WHOLE | LOSSY | MISSED | LOCAL}  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from mmlist.bundled import bundled
 from mmlist.cli import HELP, rows
 from mmlist.cli.jsonlines import line as json_line
 from mmlist.cli.logs import every_log
@@ -32,7 +33,7 @@ def doctor(logs: tuple[str, ...], profile: str, vmlinux: str | None, kallsyms: s
     options = Options(profile=profile, symbols=symbols(vmlinux, kallsyms))
     for name in logs:
         for log in every_log(name):
-            health = examine(log, options)
+            health = examine(log, bundled(log, options))
             if form == "json":
                 _write_json(health)
             else:

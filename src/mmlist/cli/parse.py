@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from mmlist.bundled import bundled
 from mmlist.cli import HELP
 from mmlist.cli.logs import every_log
 from mmlist.cli.words import mapping, symbol_files, symbols
@@ -68,10 +69,11 @@ def parse(
     for name in logs:
         for log in every_log(name):
             try:
+                mapped = bundled(log, Options(mapping=names)).mapping
                 if unknown:
-                    _unknown(log, names, form or "text")
+                    _unknown(log, mapped, form or "text")
                 else:
-                    _records(log, names, kernel)
+                    _records(log, mapped, kernel)
             except InputError as error:
                 if not log.archived:
                     raise

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from mmlist.bundled import bundled
 from mmlist.cli import CANNOT_RUN, HELP, render
 from mmlist.cli.jsonlines import line as json_line
 from mmlist.cli.logs import every_log
@@ -172,7 +173,7 @@ def run(log: Log, options: Options, database: Path | None, times: Timings, *, pr
 
         check_writable(database)
     with shown(log, progress) as watched:
-        watched.history = history = times.call("survey", History)(log, options)
+        watched.history = history = times.call("survey", History)(log, bundled(log, options))
         times.watch(history)
         facts = report.watch(times.each("facts", history.facts()))
         if database is None:
