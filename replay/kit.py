@@ -42,9 +42,15 @@ def kit(header: Mapping[str, object], bundle: Bundle, beside: Mapping[str, bytes
     if "events" not in header and not beside:
         return Kit()
     told = header.get("missed")
+    said = told if isinstance(told, dict) and all(map(_is_count, told.values())) else None
     missed: dict[str, int] | None = None
-    for one in (told if isinstance(told, dict) else None, bundle.missed):
+    for one in (said, bundle.missed):
         if one is not None:
             missed = (missed or {}) | {str(name): count for name, count in one.items() if count}
-    counts = [count for count in (header.get("lost"), bundle.lost) if isinstance(count, int)]
+    lost = header.get("lost")
+    counts = [count for count in (lost, bundle.lost) if isinstance(count, int) and _is_count(count)]
     return Kit(True, missed, max(counts, default=None))
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

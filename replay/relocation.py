@@ -37,6 +37,7 @@ _FUNCTIONS: dict[str, tuple[str, ...]] = {
     "__mmput_end": ("lru_gen_del_mm",),
     "swapoff": ("__x64_sys_swapoff", "__arm64_sys_swapoff", "__do_sys_swapoff"),
     "swapon": ("__x64_sys_swapon", "__arm64_sys_swapon", "__do_sys_swapon"),
+    "swap_duplicate": ("swap_duplicate", "swap_duplicate_nr"),
     "oom_reap_mm": ("__oom_reap_task_mm",),
     "ksm_enter": ("__ksm_enter",),
 }
@@ -170,8 +171,8 @@ def relocated(
     return Relocation(symbols, moved, f"{symbols.source}, moved by {moved:#x} ({told})", odd)
 
 
-def _names(event: str) -> tuple[str, ...]:
-    """The functions that a probe of the name `event` may be on, if it is named as ours are."""
+def functions_of(event: str) -> tuple[str, ...]:
+    """The functions that a probe of the name `event` is on, if it is named as ours are: one, or any of several."""
     name = event.removesuffix("_ret")
     return _FUNCTIONS.get(name, (name,))
 
@@ -185,7 +186,7 @@ def _wanted(
         function, offset = functions[event]
         at = symbols.address(function)
         return [] if at is None else [at + offset] if offset else [at + entry for entry in entries]
-    found = (symbols.address(one) for one in _names(event))
+    found = (symbols.address(one) for one in functions_of(event))
     return [at + entry for at in found if at is not None for entry in entries]
 
 

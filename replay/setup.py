@@ -38,6 +38,7 @@ class Setup:
         self.options = options
         self.bundle = read_bundle(log.beside)
         self.kit = Kit()
+        self.header: dict[str, object] = {}
         self.invariants = collect()
         _known_codes(options, self.invariants)
         self.mapping = options.mapping
@@ -118,7 +119,7 @@ class Setup:
     def _look(self, limit: int | None, names: frozenset[str]) -> tuple[Survey, Parser, bool]:
         """Survey up to `limit` records; whether that was the whole log."""
         options = self.options
-        header = header_of(self.log)
+        self.header = header = header_of(self.log)
         self.kit = kit(header, self.bundle, self.log.beside)
         header = self.bundle.header | header
         parser = self.new_parser()

@@ -221,6 +221,11 @@ lost() { # events that the buffers dropped, all told, by what stats says, if it 
 
 head_line() {
     printf '# mmlist-capture: {%s, "clock": "%s"' "$header" "$(cat "$state/clock.txt")"
+    size=$(first_word "$buffers/buffer_size_kb")
+    case $size in
+    '' | *[!0-9]*) ;;
+    *) printf ', "buffer_kb": %s' "$size" ;;
+    esac
     address=$(sed -n 's/^0*\([1-9a-f][0-9a-f]*\) . init_mm$/\1/p' "$state/symbols.txt")
     [ -z "$address" ] || printf ', "init_mm": "0x%s"' "$address"
     printf ', "refused": [%s]' "$(quoted "$state/refused.txt")"

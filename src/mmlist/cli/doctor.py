@@ -9,6 +9,7 @@ from mmlist.cli import HELP, rows
 from mmlist.cli.jsonlines import line as json_line
 from mmlist.cli.logs import every_log
 from mmlist.cli.words import symbol_files, symbols
+from mmlist.replay.display import printable
 from mmlist.replay.doctor import NOT, PARTLY, Health, examine
 from mmlist.replay.options import Options
 
@@ -27,6 +28,7 @@ def doctor(logs: tuple[str, ...], profile: str, vmlinux: str | None, kallsyms: s
     Examples:
       mmlist doctor trace.txt
       mmlist doctor --format json trace.txt.zst
+      mmlist doctor capture.tar.gz          # also what to do better next time: docs/capture.md
 
     Nothing is accused here: that is `mmlist replay`. It ends with the events that would decide more (docs/events.md).
     """
@@ -55,7 +57,11 @@ def _write_json(health: Health) -> None:
                 },
             )
         )
-    click.echo(json_line("health", {"log": health.name, "profile": health.profile, "bounds": health.bounds}))
+    click.echo(
+        json_line(
+            "health", {"log": health.name, "profile": health.profile, "bounds": health.bounds, "better": health.better}
+        )
+    )
 
 
 def _write(health: Health) -> None:
@@ -73,6 +79,10 @@ def _write(health: Health) -> None:
         [(one.code, one.slug, one.state, "; ".join(one.missing)) for one in health.diagnoses],
         "table",
     )
+    if health.better:
+        click.echo("to do better next time")
+        for one in health.better:
+            click.echo(f"  {printable(one)}")
     if health.advice:
         click.echo("to decide more, record")
         for event, codes in health.advice[:_ADVICE]:
