@@ -78,3 +78,29 @@ def test_no_part_that_is_gone_raises_a_certainty(tmp_path: Path, log: str, parts
         claims_no_more(told(packed(tmp_path / "c.tar.gz", text, left)), whole)
     if header != "none":  # unpacked, it is what the kit wrote all the same
         claims_no_more(told(packed(tmp_path / "c.tar.gz", text, {})), whole)
+
+
+EVERY = sorted((FIXTURES / "violating").glob("*.trace"))
+
+
+@pytest.mark.parametrize("log", EVERY, ids=[path.stem for path in EVERY])
+def test_of_every_known_fault_no_part_that_is_gone_raises_a_certainty(tmp_path: Path, log: Path) -> None:
+    """Whatever the invariant: also where the order of tied lines, or a missed call, is what is in doubt."""
+    text = HEADER % b"" + log.read_bytes()
+    for more in ({}, MISSED, LOSSY):
+        beside = WHOLE | {parts.SYMBOLS: b"0000000000000000 D init_mm\n"} | more
+        whole = told(packed(tmp_path / "b.tar.gz", text, beside))
+        for name in (parts.KPROBE_PROFILE, parts.STATS_BEFORE, parts.CLOCK):
+            left = {part: content for part, content in beside.items() if part != name}
+            claims_no_more(told(packed(tmp_path / "c.tar.gz", text, left)), whole)
+
+
+@pytest.mark.parametrize("log", EVERY, ids=[path.stem for path in EVERY])
+def test_of_every_known_fault_nothing_is_sure_where_anything_may_be_missing(tmp_path: Path, log: Path) -> None:
+    """But for what a line says by itself."""
+    text = HEADER % b"" + log.read_bytes()
+    if log.stem.endswith("-lost-before"):
+        return  # its own line says where events were lost
+    for more, strongest in ((MISSED, "likely"), (LOSSY, "undecided")):
+        for one in mmlist.run(packed(tmp_path / "b.tar.gz", text, WHOLE | more)).violations:
+            assert RANK[one.certainty] <= RANK[strongest] or one.reason == "the line says it by itself", one
