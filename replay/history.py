@@ -279,7 +279,10 @@ class History:
         if losses := self.losses - self._before_all:
             return "unknown", f"{_lost(losses)}: what is missing may hold a violation, or explain one"
         if self.setup.kit.ours and self.survey.clock is None:
-            return "unknown", "nothing says which clock the log has (clock.txt of the bundle): its order may hide a violation"
+            return (
+                "unknown",
+                "nothing says which clock the log has (clock.txt of the bundle): its order may hide a violation",
+            )
         return "conforming", f"{len(checked)} invariants checked, none violated"
 
     def _run(self) -> f.Run:
