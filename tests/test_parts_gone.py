@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,3 +105,14 @@ def test_of_every_known_fault_nothing_is_sure_where_anything_may_be_missing(tmp_
     for more, strongest in ((MISSED, "likely"), (LOSSY, "undecided")):
         for one in mmlist.run(packed(tmp_path / "b.tar.gz", text, WHOLE | more)).violations:
             assert RANK[one.certainty] <= RANK[strongest] or one.reason == "the line says it by itself", one
+
+
+@pytest.mark.parametrize("log", ["two-devices", "mono-b9-stock"])
+def test_of_a_real_capture_no_part_that_is_gone_raises_a_certainty(tmp_path: Path, log: str) -> None:
+    text = HEADER % b"" + gzip.decompress((FIXTURES / "captures" / f"{log}.trace.gz").read_bytes())
+    for beside in BESIDE.values():
+        beside = beside | {parts.SYMBOLS: b"0000000000000000 D init_mm\n", parts.DEFINITIONS: b""}
+        whole = told(packed(tmp_path / "b.tar.gz", text, beside))
+        for name in beside:
+            left = {part: content for part, content in beside.items() if part != name}
+            claims_no_more(told(packed(tmp_path / "c.tar.gz", text, left)), whole)
