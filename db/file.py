@@ -15,7 +15,7 @@ from mmlist.replay.errors import DatabaseError
 APPLICATION_ID = 0x6D6D6C73
 """`mmls` in the four bytes of the SQLite header that name the application."""
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """`user_version`: raised whenever a table or a view changes its meaning."""
 
 MAGIC = b"SQLite format 3\x00"

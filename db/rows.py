@@ -106,7 +106,7 @@ def _violation(_: int, f: Violation) -> Row:
 
 def _witnesses(_: int, f: Violation) -> list[Row]:
     return [
-        (f.id, step, *_place(w.at), w.role, w.site, w.state, w.should, w.text, readable_if_needed(w.text))
+        (f.id, step, *_place(w.at), w.role, w.site, w.state, w.should, w.place, w.text, readable_if_needed(w.text))
         for step, w in enumerate(f.witness, 1)
     ]
 

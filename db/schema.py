@@ -174,7 +174,7 @@ witness = _of_run(
     "witness",
     "violation step",
     *(_int("violation"), _int("step"), *_place(), _text("role"), _text("site"), _text("state"), _text("should")),
-    *(_blob("raw", null=True), _text("readable", null=True)),
+    *(_text("place", null=True), _blob("raw", null=True), _text("readable", null=True)),
     _refers("violation", "violation", "id"),
     comment="One line of a violation's evidence; `readable` is kept only where the raw line is not UTF-8.",
     rowid=True,

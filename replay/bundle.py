@@ -13,38 +13,53 @@ from collections.abc import Mapping
 import msgspec
 
 from mmlist.replay import parts
+from mmlist.replay.definitions import Definition, definitions, mmlist_offset
 
 LONGEST = 1 << 20
 """Bytes of a part that are read: more is none of what the script writes."""
 
 _MISSED = re.compile(rb"^[ \t]*(\S+)[ \t]+[0-9]{1,19}[ \t]+([0-9]{1,19})[ \t]*$", re.MULTILINE)
-_LOST = re.compile(rb"^(?:overrun|dropped events): ([0-9]{1,19})$", re.MULTILINE)
+_LOST = re.compile(rb"^(?:overrun|commit overrun|dropped events): ([0-9]{1,19})$", re.MULTILINE)
 _SYMBOL = re.compile(rb"^([0-9a-f]{8,16}) \S (\S+)$", re.MULTILINE)
+_RELEASE = re.compile(rb"Linux \S+ ([0-9]+\.[0-9]+[!-~]{0,128}) ")
 _WORD = re.compile(rb"\s*([A-Za-z0-9_-]{1,32})\s*")
 
 
 class Bundle(msgspec.Struct, frozen=True):
     """`missed`: calls by probe, above 0 only; `lost`: events that buffers dropped; `header`: as a capture's header.
 
-    `complete`: it says of probes and of buffers that nothing is missing.
+    `symbols`: the addresses of some, by name; `probes`: what each probe is on. `missed` and `lost` are
+    None where no part says it, or one cannot be read.
     """
 
-    missed: dict[str, int]
-    lost: int
-    complete: bool
+    missed: dict[str, int] | None
+    lost: int | None
     header: dict[str, object]
+    symbols: dict[str, int] = {}
+    probes: list[Definition] = []
 
 
 def read(beside: Mapping[str, bytes]) -> Bundle:
     """What the parts `beside` a log say, by their names (parts.py)."""
     profile = _MISSED.findall(beside.get(parts.KPROBE_PROFILE, b""))
-    missed = {name.decode("latin-1"): int(count) for name, count in profile if int(count)}
+    missed = {name.decode("latin-1"): int(count) for name, count in profile if int(count)} if profile else None
     before, after = (_LOST.findall(beside.get(part, b"")) for part in (parts.STATS_BEFORE, parts.STATS_AFTER))
-    lost = max(sum(map(int, after)) - sum(map(int, before)), 0)
+    lost = None
+    if before and len(before) == len(after):
+        lost = max(sum(map(int, after)) - sum(map(int, before)), 0)
     header: dict[str, object] = {}
-    for address, name in _SYMBOL.findall(beside.get(parts.SYMBOLS, b"")):
-        if name == b"init_mm" and int(address, 16):  # kptr_restrict shows none
-            header["init_mm"] = "0x" + address.decode()
+    symbols = {
+        name.decode("latin-1"): int(address, 16)
+        for address, name in _SYMBOL.findall(beside.get(parts.SYMBOLS, b""))
+        if int(address, 16)  # kptr_restrict shows none
+    }
+    if "init_mm" in symbols:
+        header["init_mm"] = hex(symbols["init_mm"])
     if (clock := _WORD.fullmatch(beside.get(parts.CLOCK, b""))) is not None:
         header["clock"] = clock[1].decode()
-    return Bundle(missed, lost, bool(profile and before and after) and not (missed or lost), header)
+    if (release := _RELEASE.match(beside.get(parts.UNAME, b""))) is not None:
+        header["release"] = release[1].decode()
+    probes = definitions(beside.get(parts.DEFINITIONS, b""))
+    if (offset := mmlist_offset(probes)) is not None:
+        header["mmlist_offset"] = offset
+    return Bundle(missed, lost, header, symbols, probes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from mmlist.replay.advice import advice
 from mmlist.replay.history import History
 from mmlist.replay.log import Log
 from mmlist.replay.model.carries import Carries
@@ -46,12 +47,13 @@ class Diagnosis(msgspec.Struct):
 
 
 class Health(msgspec.Struct):
-    """What a log can decide. `bounds` are sentences that hold for all of it."""
+    """What a log can decide. `bounds` are sentences that hold for all of it, `better` what to do at the next capture."""
 
     name: str
     profile: str
     bounds: list[str]
     diagnoses: list[Diagnosis]
+    better: list[str]
 
     @property
     def advice(self) -> list[tuple[str, list[str]]]:
@@ -69,9 +71,10 @@ def examine(log: Log, options: Options | None = None) -> Health:
     for _ in history.facts():
         pass
     carries = history.survey.carries
-    return Health(log.name, history.survey.profile.name, _bounds(history), [
+    diagnoses = [
         diagnose(status.code, status.slug, status.status, status.reason, carries) for status in history.checked
-    ])  # fmt: skip
+    ]
+    return Health(log.name, history.survey.profile.name, _bounds(history), diagnoses, advice(history))
 
 
 def diagnose(code: str, slug: str, status: str, reason: str, carries: Carries) -> Diagnosis:
@@ -89,10 +92,17 @@ def diagnose(code: str, slug: str, status: str, reason: str, carries: Carries) -
 
 def _bounds(history: History) -> list[str]:
     found = []
-    if history.losses:
+    kit = history.setup.kit
+    if kit.loses and kit.loss in history.losses:
+        found.append(
+            "events may be missing anywhere: what rests on more than one line is undecided, the verdict unknown"
+        )
+    elif history.losses:
         found.append("events were lost: what rests on one not having come is undecided around each loss")
     if not history.judge.reports_loss:
         found.append("the dialect does not say when events are lost: nothing that rests on absence is proven")
+    if kit.holes:
+        found.append("probes may have missed calls: nothing that a call would explain is proven")
     if history.survey.clock == "local":
         found.append("clock local: the order across CPUs is not certain within 10 microseconds")
     elif history.survey.clock is None:

@@ -20,6 +20,7 @@ Row = Mapping[str, Any]
 class Step(msgspec.Struct):
     """One line of the evidence. `text` is its untouched bytes, None where they were not kept.
 
+    `place` is where its probe is and from where that was called, by the kernel's symbols; None where these say nothing.
     `state` is what was known before the line, `should` what the kernel should have done there; both may be empty.
     """
 
@@ -34,6 +35,7 @@ class Step(msgspec.Struct):
     site: str
     state: str
     should: str
+    place: str | None
     text: bytes | None
 
 
@@ -103,12 +105,12 @@ def as_rows(violation: Violation, file: str) -> tuple[dict[str, Any], list[dict[
     row["mm"] = None if violation.mm is None else hex(violation.mm)
     row["entry"] = None if violation.entry is None else hex(violation.entry)
     steps = [
-        _place(w.at, file) | {"role": w.role, "site": w.site, "state": w.state, "should": w.should, "raw": w.text}
-        for w in violation.witness
+        _place(w.at, file) | {name: getattr(w, name) for name in _SAID} | {"raw": w.text} for w in violation.witness
     ]
     return row, steps
 
 
+_SAID = ("role", "site", "state", "should", "place")
 _TAKEN = (
     *("id", "code", "slug", "severity", "certainty", "reason", "message", "file", "line", "last_line", "count"),
     *("mm", "generation", "entry", "type", "signature"),
@@ -117,7 +119,7 @@ _TAKEN = (
 
 def _step(number: int, row: Row) -> Step:
     where = {name: row[name] for name in ("file", "line", "ts", "cpu", "pid", "comm")}
-    said = {name: row[name] for name in ("role", "site", "state", "should")}
+    said = {name: row[name] for name in _SAID}
     return Step(number, text=row["raw"], **where, **said)
 
 

@@ -129,7 +129,8 @@ class EventRow(msgspec.Struct):
 class Witness(msgspec.Struct):
     """One line of the evidence. `role` says what it shows (`joined here`), `site` the kernel function it is.
 
-    `state` is the model's state before the line, in words; `should` what the kernel should have done there, if it was
+    `place` is where its probe is, and from where that was called, where the log has the addresses and the kernel's symbols are
+    given. `state` is the model's state before the line, in words; `should` what the kernel should have done there, if it was
     this step that went wrong. `text` is the untouched original line, filled in when the history ends.
     """
 
@@ -139,6 +140,7 @@ class Witness(msgspec.Struct):
     state: str = ""
     should: str = ""
     text: bytes | None = None
+    place: str | None = None
 
 
 class Violation(msgspec.Struct):
@@ -211,6 +213,10 @@ class LedgerRow(msgspec.Struct):
     kind: str
     name: str | None
     lines: int
+
+
+SYMBOLS = "symbols"
+"""The statistic that says what the kernel's symbols are good for in this log, and how the names of others begin with them."""
 
 
 class Statistic(msgspec.Struct):

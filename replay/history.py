@@ -55,6 +55,7 @@ class History:
         self.tasks: dict[int, f.TaskSpan] = {}
         self.losses: Counter[str] = Counter()
         self._before_all: Counter[str] = Counter()  # of them, those before the first event of ours
+        self._unmarked = False  # events may be missing anywhere
         self.seq = 0
         self._last: At | None = None
         self.late = ""
@@ -89,6 +90,11 @@ class History:
         if ending.late:
             self.late = f"{ending.late} lines stand further out of order than can be sorted"
             self.judge.mistrust(self.late)
+        if (
+            self.setup.kit.loses and not self.losses
+        ):  # the buffers' own count says so, or is gone, and no line says where
+            self._unmarked = True
+            self.losses[self.setup.kit.loss] = self.setup.kit.lost or 1
         self._conclude(state, self.judge, self._last)
         self._not_carried()
         self._settle_order()
@@ -194,10 +200,8 @@ class History:
         A CPU tells what it lost before its next line: in a log with losses, what comes behind its last is not known.
         """
         judge.judge(state.finish(last))
-        if self.setup.bundle.lost and not self.losses:
-            # The buffers' own count says so, and no line where.
-            self.losses["uncounted"] = self.setup.bundle.lost
-            judge.lost(Lost(At(self.seq, 0, None, None, None, b""), None, None, None, None, "bundle"))
+        if self._unmarked:
+            judge.lost(Lost(At(self.seq, 0, None, None, None, b""), None, None, None, None, self.setup.kit.loss))
         if self.losses:
             for cpu, since in self.ending.last_times.items():
                 judge.lost(Lost(At(self.seq, 0, None, cpu, None, b""), cpu, since, None, None, "end"))
@@ -252,13 +256,19 @@ class History:
         for violation in violations:
             for step in violation.witness:
                 step.text = texts.get(step.at.offset)
+                if self.survey.symbols is not None and step.text is not None:
+                    step.place = self.survey.symbols.place(step.text)
             yield violation
 
     def _statistics(self) -> Iterator[f.Fact]:
         if self.setup.mapping is not None:
             yield from self.setup.mapping.statistics(self.setup.mapped)
-        for name, count in self.setup.bundle.missed.items():
+        for name, count in (self.setup.kit.missed or {}).items():
             yield f.Statistic(f"missed {name}", count, "calls that the probe missed (kprobe_profile)")
+        if (symbols := self.survey.symbols) is not None:
+            yield f.Statistic(f.SYMBOLS, int(symbols.moved is not None), symbols.told)
+            for event, function in symbols.odd.items():
+                yield f.Statistic(f.SYMBOLS + " " + event, 1, f"the probe {event} is on {function}")
         for name, why in self.survey.distrusted.items():
             yield f.Statistic(f"distrusted {name}", 1, why)
         for (at, what), index in zip(self.state.differences, range(1000), strict=False):
@@ -286,6 +296,11 @@ class History:
             return "unknown", f"required and not checked: {', '.join(missing)}"
         if losses := self.losses - self._before_all:
             return "unknown", f"{_lost(losses)}: what is missing may hold a violation, or explain one"
+        if self.setup.kit.ours and self.survey.clock is None:
+            return (
+                "unknown",
+                "nothing says which clock the log has (clock.txt of the bundle): its order may hide a violation",
+            )
         return "conforming", f"{len(checked)} invariants checked, none violated"
 
     def _run(self) -> f.Run:
@@ -325,6 +340,7 @@ def _lost(losses: Counter[str]) -> str:
         "joined": "captures were joined",
         "doubted": "a line that goes back in time was not believed",
         "uncounted": "the buffers lost events that no line of the log speaks of",
+        "untold": "nothing says whether the buffers lost events (stats-before.txt and stats-after.txt of the bundle)",
     }
     kinds = [said[kind] for kind in said if losses[kind]]
     marked = sum(count for kind, count in losses.items() if kind not in said)

@@ -17,6 +17,12 @@ from mmlist.replay.record import At
 
 _STRENGTH = {"undecided": 0, "likely": 1, "proven": 2}
 
+_UNMARKED = {
+    "uncounted": "events were lost, nobody knows where: a step that would explain it may be among them",
+    "untold": "nothing says whether the buffers lost events: a step that would explain it may have been among them",
+}
+"""Of losses that no line of the log marks, why a violation is undecided."""
+
 _RESTS_ON_LINKS = frozenset({"M1", "M4", "M5", "M6", "M7", "M8", "M9", "M11", "D3", "D6", "D9"})
 """What may break because a linked node was added again: the list's links are no guide after that."""
 
@@ -55,14 +61,23 @@ class _Fresh(msgspec.Struct):
 class Judge:
     """Hears the changes of every step, asks the invariants that they can break, keeps the violations."""
 
-    def __init__(self, invariants: Iterable[Invariant], state: State, *, reports_loss: bool, doubt: str = "") -> None:
+    def __init__(
+        self,
+        invariants: Iterable[Invariant],
+        state: State,
+        *,
+        reports_loss: bool,
+        holes: bool = False,
+        doubt: str = "",
+    ) -> None:
         """`invariants` are those to check; `reports_loss`: it is said when events are missing.
 
-        `doubt`: why nothing in this log is certain, if so.
+        `holes`: probes may have missed calls, and nothing says where. `doubt`: why nothing in this log is certain, if so.
         """
         self.violations: list[Violation] = []
         self._state = state
         self._reports_loss = reports_loss
+        self._holes = holes
         self._doubt = doubt
         self._listeners: dict[type[Change], list[Invariant]] = {}
         for invariant in invariants:
@@ -302,6 +317,8 @@ class Judge:
         if state.loss_seq and state.loss_seq >= since:
             return "undecided", "events were lost where a step that would explain it may have been"
         if not finding.absence:
+            if self._holes:
+                return _capped(finding, "likely", "the lines contradict each other, but for a call that a probe missed")
             return _capped(finding, "proven", "the lines contradict each other")
         missing = self._missing(finding)
         if missing:
@@ -314,6 +331,8 @@ class Judge:
             return "this log would not show that step as an event of its own"
         if finding.mm is not None and finding.mm.born is None:
             return "the mm was born before the log"
+        if self._holes:
+            return "nothing says that the probes missed none"
         return "" if self._reports_loss else "nothing says whether events are missing from the log"
 
     def lost(self, event: Lost) -> None:
@@ -327,9 +346,10 @@ class Judge:
                 continue
             violation.certainty = "undecided"
             violation.reason = (
-                f"events were lost (line {event.at.line}) where a step that would explain it may have been"
-                if event.kind != "end"
-                else f"no line of CPU {event.cpu} shows any more whether events of it were lost, as in other places"
+                f"no line of CPU {event.cpu} shows any more whether events of it were lost, as in other places"
+                if event.kind == "end"
+                else _UNMARKED.get(event.kind)
+                or f"events were lost (line {event.at.line}) where a step that would explain it may have been"
             )
 
 

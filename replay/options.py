@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mmlist.replay.mapping import Mapping
+from mmlist.replay.symbols import Symbols
 
 LEAK_AFTER = 10.0
 """Seconds after which an mm without tasks that still has users counts as leaked (C6)."""
@@ -23,6 +24,7 @@ class Options:
     all_events: bool = False
     leak_after: float = LEAK_AFTER
     mapping: Mapping | None = None
+    symbols: Symbols | None = None  # of the log's kernel
     fast: bool = True  # else Lark reads every line, with the same result
 
     def text(self) -> str:
@@ -42,6 +44,8 @@ class Options:
             parts.append("events=all")
         if self.mapping is not None:
             parts.append(f"map={self.mapping.digest[:12]}")
+        if self.symbols is not None:
+            parts.append(f"symbols={self.symbols.digest[:12]}")
         return " ".join(parts)
 
     def wanted(self, code: str) -> bool:

@@ -12,6 +12,7 @@ from mmlist.replay.bundle import read as read_bundle
 from mmlist.replay.errors import OptionError
 from mmlist.replay.invariants import Invariant, collect
 from mmlist.replay.judge import Judge
+from mmlist.replay.kit import Kit, kit
 from mmlist.replay.log import Log
 from mmlist.replay.mapping import Item
 from mmlist.replay.model import State, type_shift
@@ -19,12 +20,11 @@ from mmlist.replay.options import Options
 from mmlist.replay.parse import Parser
 from mmlist.replay.payload import forget
 from mmlist.replay.record import Record
-from mmlist.replay.skim import capture_header, names_in_text
+from mmlist.replay.skim import header_of, names_in_text
 from mmlist.replay.survey import DECISIVE, Survey, survey
 
 _BEGINNING = 50_000
 """Records that the survey looks into, if no other names stand after them."""
-_HEADER_LINES = 200
 _LOCAL = 10_000
 """Nanoseconds within which the order across CPUs is not taken for certain with trace_clock `local`."""
 _SILENT_DIALECTS = frozenset({"perf_script", "perf_script_bare"})
@@ -38,8 +38,8 @@ class Setup:
         self.log = log
         self.options = options
         self.bundle = read_bundle(log.beside)
-        self.holes = bool(log.beside) and not self.bundle.complete
-        """Whether our own kit made the log, by probes, and does not say that they missed nothing."""
+        self.kit = Kit()
+        self.header: dict[str, object] = {}
         self.invariants = collect()
         _known_codes(options, self.invariants)
         self.mapping = options.mapping
@@ -48,7 +48,7 @@ class Setup:
         self._begun: tuple[deque[Item], Iterator[Item]] | None = None
         self.survey, self.parser = self._surveyed()
         self.checked = self.statuses()
-        self.grain = _grain(self.parser, self.survey.clock)
+        self.grain = _grain(self.parser, self.survey.clock or ("local" if self.kit.ours else None))
 
     def statuses(self) -> list[f.Checked]:
         """Which invariants are checked, and why others are not, by the names in the survey."""
@@ -77,8 +77,9 @@ class Setup:
             distrusted=frozenset(found.distrusted),
         )
         active = [i for i, status in zip(self.invariants, self.checked, strict=True) if status.status == "checked"]
-        reports_loss = self.parser.dialect not in _SILENT_DIALECTS and not self.holes
-        return state, binder, Judge(active, state, reports_loss=reports_loss, doubt=doubt(self.parser))
+        reports_loss = self.parser.dialect not in _SILENT_DIALECTS
+        judge = Judge(active, state, reports_loss=reports_loss, holes=self.kit.holes, doubt=doubt(self.parser))
+        return state, binder, judge
 
     def new_parser(self) -> Parser:
         """A parser at the log's beginning, with which nothing was read yet."""
@@ -123,14 +124,8 @@ class Setup:
     def _look(self, limit: int | None, names: frozenset[str]) -> tuple[Survey, Parser, bool]:
         """Survey up to `limit` records; whether that was the whole log."""
         options = self.options
-        header: dict[str, object] = {}
-        for number, _offset, line in self.log.lines():
-            header = capture_header(line) or header
-            if number > _HEADER_LINES:
-                break
-        if "events" in header and not self.log.beside:
-            missed = header.get("missed")
-            self.holes = not isinstance(missed, dict) or any(missed.values())
+        self.header = header = header_of(self.log)
+        self.kit = kit(header, self.bundle, self.log.beside)
         header = self.bundle.header | header
         parser = self.new_parser()
         taken = 0
@@ -156,8 +151,21 @@ class Setup:
             profile=options.profile,
             mmlist_offset=options.mmlist_offset,
             init_mm=options.init_mm,
+            symbols=options.symbols,
+            known=self.bundle.symbols,
+            functions=self._functions(),
         )
         return found, parser, taken != limit
+
+    def _functions(self) -> dict[str, tuple[str, int]]:
+        """By our name of an event, what its probe is on, where the bundle says it."""
+        rules = {} if self.mapping is None else self.mapping.rules
+        found = {}
+        for one in self.bundle.probes:
+            target = rules[one.event].target if one.event in rules else one.event
+            if target is not None:
+                found[target] = one.function, one.offset
+        return found
 
     def _status(self, invariant: Invariant) -> f.Checked:
         code, severity = invariant.code, invariant.severity_in(self.survey.profile.name)

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Mapping
 
 from mmlist.grammars import stored
 from mmlist.replay.bind import NAMES
-from mmlist.replay.log import Block
+from mmlist.replay.log import Block, Log
 
 CAPTURE_HEADER = b"# mmlist-capture:"
+
+_HEADER_LINES = 200
 
 _BEFORE = (b": ?", b"/\\* ", b"\\) {3}")
 """What stands before an event's name: the context columns' colon, a comment of function_graph, a --ts-diff."""
@@ -30,6 +32,16 @@ def capture_header(line: bytes) -> dict[str, object] | None:
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
+
+
+def header_of(log: Log) -> dict[str, object]:
+    """The last such line among the first ones of `log`; empty where there is none."""
+    header: dict[str, object] = {}
+    for number, _offset, line in log.lines():
+        header = capture_header(line) or header
+        if number > _HEADER_LINES:
+            break
+    return header
 
 
 def names_in_text(blocks: Iterable[Block], aliases: Mapping[str, frozenset[str]] | None = None) -> frozenset[str]:

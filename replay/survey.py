@@ -16,11 +16,13 @@ from mmlist.replay.bind import NAMES, TRACEPOINTS, is_explicit
 from mmlist.replay.bind.probes import CLONE_VM
 from mmlist.replay.bind.values import Fields, is_mm, number
 from mmlist.replay.carries import carries
-from mmlist.replay.errors import OptionError
+from mmlist.replay.errors import InputError, OptionError
 from mmlist.replay.model import PROFILES, Carries, Profile
 from mmlist.replay.model.profile import PF_BORROWED_MM, POISON_NEXT
 from mmlist.replay.payload import fields
 from mmlist.replay.record import Record
+from mmlist.replay.relocation import Relocation, Sightings, relocated
+from mmlist.replay.symbols import Symbols
 
 _POISON_26 = 0x0010_0100
 _KERNEL_IMAGE = 0xFFFF_FFFF_8000_0000
@@ -102,13 +104,15 @@ class Survey(msgspec.Struct):
     release: str | None = None
     clock: str | None = None
     aio_names: bool = False
+    symbols: Relocation | None = None
     distrusted: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class _Votes:
     """What the lines of the log say for one value or another."""
 
-    def __init__(self) -> None:
+    def __init__(self, places: Sightings | None = None) -> None:
+        self.places = places
         self.names: Counter[str] = Counter()
         self.explicit: set[str] = set()
         self.probes: set[str] = set()
@@ -140,6 +144,8 @@ class _Votes:
                 first = True
         elif name not in TRACEPOINTS:
             self.probes.add(name)
+        if self.places is not None:
+            self.places.take(record)
         f = fields(record)
         if first or len(self.fetched) < len(_FETCHES):
             self.fetched.update(_FETCHES.intersection(f))
@@ -203,21 +209,28 @@ def survey(
     profile: str = "auto",
     mmlist_offset: int | None = None,
     init_mm: int | None = None,
+    symbols: Symbols | None = None,
+    known: Mapping[str, int] | None = None,
+    functions: Mapping[str, tuple[str, int]] | None = None,
 ) -> Survey:
     """Look through `records`, which may be the log's beginning; `text_names` are the names in the whole of its text.
 
-    `header` is the capture kit's own line; what is given by hand goes before.
+    `header` is the capture kit's own line; what is given by hand goes before. With `symbols` of the log's kernel, `known` are
+    addresses of such, and `functions` what the probes are on (relocation.py).
 
-    Raises OptionError for a profile that does not exist.
+    Raises OptionError for a profile that does not exist, InputError for symbols of another kernel.
     """
-    votes = _Votes()
+    votes = _Votes(None if symbols is None else Sightings())
     for record in records:
         if record.name in NAMES:
             votes.take(record)
     found = Survey(entry_max=votes.entry_max)
     _from_header(found, header or {})
     _decide_profile(found, votes, profile)
-    _decide_offset(found, votes, mmlist_offset)
+    _decide_offset(found, votes, mmlist_offset, symbols)
+    if symbols is not None and votes.places is not None:
+        given = {name: value for name, value in (("init_mm", found.init_mm), ("init_mm", init_mm)) if value is not None}
+        _relocate(found, votes, symbols, votes.places, {**(known or {}), **given}, functions or {})
     _decide_init_mm(found, votes, init_mm)
     found.profile = msgspec.structs.replace(found.profile, fork_after=_fork_after(found, votes))
     found.aio_names = found.profile.name != "modern"
@@ -280,8 +293,10 @@ def _from_header(found: Survey, header: dict[str, object]) -> None:
     release, clock = header.get("release"), header.get("clock")
     found.release = release if isinstance(release, str) else None
     found.clock = clock if isinstance(clock, str) else None
-    for key in ("mmlist_offset", "init_mm"):
-        value = header.get(key)
+    offsets = header.get("offsets")
+    fields_at = offsets if isinstance(offsets, dict) else {}
+    for key, other in (("mmlist_offset", fields_at.get("mm_struct.mmlist")), ("init_mm", None)):
+        value = header.get(key, other)
         if isinstance(value, str):
             value = number(value.encode())
         if isinstance(value, int):
@@ -329,11 +344,38 @@ def _fork_after(found: Survey, votes: _Votes) -> str:
     return "unknown"
 
 
-def _decide_offset(found: Survey, votes: _Votes, given: int | None) -> None:
+def _relocate(
+    found: Survey,
+    votes: _Votes,
+    symbols: Symbols,
+    places: Sightings,
+    known: Mapping[str, int],
+    functions: Mapping[str, tuple[str, int]],
+) -> None:
+    """Which symbols the log's addresses are, and where init_mm lies by them."""
+    if symbols.release and found.release and symbols.release != found.release:
+        raise InputError(f"is of kernel {symbols.release}, the log of {found.release}", file=symbols.source)
+    nodes = {*votes.heads, *votes.lone, *votes.afters} - votes.mms
+    found.symbols = relocated(
+        symbols, places, known=known, functions=functions, nodes=nodes, mmlist_offset=found.mmlist_offset
+    )
+    address = found.symbols.address("init_mm")
+    if address is not None:
+        found.init_mm, found.init_mm_source = address, f"init_mm of {symbols.source}"
+
+
+def _decide_offset(found: Survey, votes: _Votes, given: int | None, symbols: Symbols | None) -> None:
     if given is not None:
         found.mmlist_offset, found.mmlist_offset_source = given, "given by hand"
         return
+    offset = None if symbols is None else symbols.mmlist_offset
+    if symbols is not None and offset is not None and found.mmlist_offset not in (None, offset):
+        why = f"has mmlist at {offset} of mm_struct, the log's kernel at {found.mmlist_offset} (capture header)"
+        raise InputError(why, file=symbols.source)
     if found.mmlist_offset is not None:
+        return
+    if symbols is not None and offset is not None:
+        found.mmlist_offset, found.mmlist_offset_source = offset, f"the types of {symbols.source}"
         return
     offsets = {offset: votes.offsets[offset] for offset in votes.offsets if 0 <= offset < _LARGEST}
     inside = {offset: offsets[offset] for offset in offsets if offset < _SMALLEST}

@@ -17,6 +17,7 @@ FIXTURES = Path(__file__).parent.parent / "fixtures"
 RANK = {"undecided": 0, "likely": 1, "proven": 2}
 LOG = (FIXTURES / "violating" / "unlisted-swap-holder.trace").read_bytes()
 CALM = (FIXTURES / "conforming" / "never-drained-and-joins-again.trace").read_bytes()
+HEADER = b'# mmlist-capture: {"release": "6.1.0", "events": ["mmput"]%s}\n'
 WHOLE = {
     parts.KPROBE_PROFILE: b"  mmput    224   0\n  swap_duplicate   12   0\n",
     parts.STATS_BEFORE: b"# cpu0\nentries: 0\noverrun: 5\ndropped events: 0\n",
@@ -75,22 +76,58 @@ def test_no_part_that_is_gone_or_garbage_makes_a_claim_more_certain(
     assert found.get("M1", 0) <= RANK["proven" if complete or not beside else "likely"]
 
 
-@pytest.mark.parametrize("gone", [parts.KPROBE_PROFILE, parts.STATS_BEFORE, parts.STATS_AFTER])
-def test_a_bundle_that_does_not_say_what_is_missing_proves_no_absence(tmp_path: Path, gone: str) -> None:
+@pytest.mark.parametrize(
+    ("gone", "certainty"),
+    [(parts.KPROBE_PROFILE, "likely"), (parts.STATS_BEFORE, "undecided"), (parts.STATS_AFTER, "undecided")],
+)
+def test_a_bundle_that_does_not_say_what_is_missing_proves_no_absence(
+    tmp_path: Path, gone: str, certainty: str
+) -> None:
     beside = {name: content for name, content in WHOLE.items() if name != gone}
-    assert certainties(packed(tmp_path / "b.tar.gz", LOG, beside))["M1"] <= RANK["likely"]
+    assert certainties(packed(tmp_path / "b.tar.gz", LOG, beside)) == {"M1": RANK[certainty]}
 
 
 @pytest.mark.parametrize(
-    ("missed", "certainty"), [("", "likely"), (', "missed": {"mmput": 2}', "likely"), (', "missed": {}', "proven")]
+    ("said", "certainty"),
+    [
+        ("", "undecided"),
+        (', "missed": {}', "undecided"),
+        (', "lost": 0', "likely"),
+        (', "lost": true, "missed": {}', "undecided"),
+        (', "lost": -1, "missed": {}', "undecided"),
+        (', "lost": 0, "missed": {"mmput": "none"}', "likely"),
+        (', "lost": 2, "missed": {}', "undecided"),
+        (', "lost": 0, "missed": {"mmput": 2}', "likely"),
+        (', "lost": 0, "missed": {}', "proven"),
+    ],
 )
-def test_a_log_of_the_kit_proves_an_absence_only_where_it_says_that_no_call_was_missed(
-    tmp_path: Path, missed: str, certainty: str
+def test_a_log_of_the_kit_proves_an_absence_only_where_it_says_that_nothing_is_missing(
+    tmp_path: Path, said: str, certainty: str
 ) -> None:
     path = tmp_path / "trace.txt"
-    header = f'# mmlist-capture: {{"release": "6.1.0", "events": ["mmput"]{missed}}}\n'
-    path.write_bytes(header.encode() + LOG)
+    path.write_bytes(HEADER % said.encode() + LOG)
     assert certainties(path) == {"M1": RANK[certainty]}
+
+
+def test_a_log_of_the_kit_without_statistics_does_not_conform(tmp_path: Path) -> None:
+    path = tmp_path / "trace.txt"
+    path.write_bytes(HEADER % b"" + CALM)
+    run = mmlist.run(path).run
+    assert (run.verdict, run.reason.partition(" (")[0]) == (
+        "unknown",
+        "nothing says whether the buffers lost events",
+    )
+
+
+@pytest.mark.parametrize("name", ["count-underflow", "broken-ring", "unlisted-swap-holder", "double-join"])
+def test_where_probes_missed_calls_no_line_contradicts_another_for_sure(tmp_path: Path, name: str) -> None:
+    """All but what a line says by itself: a call that a probe missed may stand between the two."""
+    logs = [path.read_bytes() for path in sorted((FIXTURES / "violating").glob(f"{name}*.trace"))]
+    assert logs
+    for log in logs:
+        missed = packed(tmp_path / "b.tar.gz", log, {**WHOLE, parts.KPROBE_PROFILE: b"  mmput    224   3\n"})
+        for violation in mmlist.run(missed).violations:
+            assert violation.certainty != "proven" or violation.reason == "the line says it by itself"
 
 
 def test_of_a_hidden_address_nothing_is_known() -> None:

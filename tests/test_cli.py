@@ -73,7 +73,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         def opened(name: str) -> Iterator[SimpleNamespace]:
             if isinstance(logs[name], Exception):
                 raise logs[name]
-            yield SimpleNamespace(name=name, archived=False)
+            yield SimpleNamespace(name=name, archived=False, beside={})
 
         monkeypatch.setattr(command, "every_log", opened)
         monkeypatch.setattr(command, "History", lambda log, _, **__: history(logs[log.name]))

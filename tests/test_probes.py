@@ -292,7 +292,8 @@ def pretend_tracefs(folder: Path) -> Path:
     for name, text in {
         "kprobe_events": "", "kprobe_profile": "  mmput 12 0\n  dup_mmap_ret 5 2\n", "error_log": "", "tracing_on": "1\n",
         "trace": "", "trace_clock": "[local] global mono\n", "buffer_size_kb": "7 (expanded: 1408)\n", "set_event": "",
-        "saved_cmdlines": "1 init\n", "options/record-cmd": "0\n", "per_cpu/cpu0/stats": "entries: 0\n",
+        "saved_cmdlines": "1 init\n", "options/record-cmd": "0\n",
+        "per_cpu/cpu0/stats": "entries: 0\noverrun: 3\ncommit overrun: 0\n",
         "events/task/task_newtask/enable": "1\n", "events/sched/sched_process_exit/enable": "0\n",
         "events/sched/sched_process_free/enable": "0\n",
     }.items():  # fmt: skip
@@ -369,6 +370,7 @@ def test_script_captures_bundles_and_restores(tmp_path: Path) -> None:
     assert (again.returncode, "a recording is under way" in again.stderr) == (1, True)
 
     (tracefs / "trace").write_text("# tracer: nop\n")
+    (tracefs / "per_cpu/cpu0/stats").write_text("entries: 9\noverrun: 10\ncommit overrun: 1\ndropped events: 4\n")
     done = shell(script_, tracefs, "bundle", "out.tar.gz")
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "state").exists()
@@ -379,6 +381,26 @@ def test_script_captures_bundles_and_restores(tmp_path: Path) -> None:
     assert head is not None
     assert (head["release"], head["mmlist_offset"], head["missed"]) == (os.uname().release, 208, {"dup_mmap_ret": 2})
     assert (head["refused"], second) == ([], b"# tracer: nop")
+    assert (head["lost"], head["buffer_kb"]) == (12, 20480)
+
+
+def test_what_the_kernel_does_not_count_is_not_said_to_be_none(tmp_path: Path) -> None:
+    """No statistics that speak of a loss, and a kprobe_profile without our probes: fprobes are not in it."""
+    script_, tracefs = capture(tmp_path), pretend_tracefs(tmp_path)
+    (tracefs / "per_cpu/cpu0/stats").write_text("entries: 9\n")
+    (tracefs / "kprobe_profile").write_text("")
+    assert shell(script_, tracefs, "start").returncode == 0
+    assert shell(script_, tracefs, "bundle", "out.tar.gz").returncode == 0
+    subprocess.run(["tar", "-xzf", "out.tar.gz"], cwd=tmp_path, check=True)
+    head = capture_header((tmp_path / "trace.txt").read_bytes().splitlines()[0])
+    assert head is not None
+    assert not {"lost", "missed"} & head.keys()
+
+
+def test_script_restores_what_it_changed(tmp_path: Path) -> None:
+    script_, tracefs = capture(tmp_path), pretend_tracefs(tmp_path)
+    assert shell(script_, tracefs, "start").returncode == 0
+    assert shell(script_, tracefs, "bundle", "out.tar.gz").returncode == 0
 
     restored = {name: (tracefs / name).read_text() for name in ("trace_clock", "buffer_size_kb", "tracing_on")}
     assert restored == {"trace_clock": "local\n", "buffer_size_kb": "7\n", "tracing_on": "1\n"}

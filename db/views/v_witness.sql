@@ -12,6 +12,7 @@
 -- site: kernel function in which that happened
 -- state: state before the line, in words
 -- should: what the kernel should have done there, if this is the step that went wrong
+-- place: where its probe is <- from where that was called, if the log has addresses and the kernel's symbols were given
 -- text: the original line, readable: what is not UTF-8 is shown as U+FFFD
 -- raw: the original line, untouched bytes
 -- seq: place of the line in replay order
@@ -30,6 +31,7 @@ SELECT
     witness.site,
     witness.state,
     witness.should,
+    witness.place,
     coalesce(witness.readable, CAST(witness.raw AS TEXT)) AS text,
     witness.raw,
     witness.seq,

@@ -16,6 +16,9 @@ The whole of the Python API::
     names = mmlist.load_map("probes.toml")        # what the log's own event names mean: docs/mapping.md
     mmlist.run("trace.txt", mmlist.Options(mapping=names))
 
+    kernel = mmlist.load_symbols(vmlinux="vmlinux")  # names for the addresses that trace-cmd and perf print
+    mmlist.run("report.txt", mmlist.Options(symbols=kernel))
+
     mmlist.store(path, facts)                     # facts into a database; mmlist.db.read asks it
     mmlist.invariants()                           # what is checked, with its documentation
 
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from mmlist.replay.mapping import Mapping
     from mmlist.replay.options import Options
     from mmlist.report import Report, run
+    from mmlist.symbols import load as load_symbols
 
 __version__ = "0.1.0"
 
@@ -51,6 +55,7 @@ _HOMES = {
     "Report": "mmlist.report:Report",
     "invariants": "mmlist.replay.invariants:collect",
     "load_map": "mmlist.replay.mapfile:load",
+    "load_symbols": "mmlist.symbols:load",
     "replay_log": "mmlist.replay.history:replay",
     "run": "mmlist.report:run",
     "store": "mmlist.db.store:store",
@@ -68,6 +73,7 @@ __all__ = [
     "__version__",
     "invariants",
     "load_map",
+    "load_symbols",
     "replay_log",
     "run",
     "store",

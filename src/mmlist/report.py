@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from mmlist.bundled import bundled
 from mmlist.replay.facts import Checked, Fact, LedgerRow, LossRow, Run, Statistic, UnparsedRow, Violation
 from mmlist.replay.history import replay
 from mmlist.replay.log import Log
@@ -78,7 +79,7 @@ def run(log: str | Path, options: Options | None = None, *, database: str | Path
     """
     report = Report()
     with Log.open(str(log)) as opened:
-        facts = report.watch(replay(opened, options or Options()))
+        facts = report.watch(replay(opened, bundled(opened, options or Options())))
         if database is None:
             for _ in facts:
                 pass

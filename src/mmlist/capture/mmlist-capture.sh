@@ -208,12 +208,32 @@ missed() { # calls that a probe missed, "event": count
     done <"$state/kprobe_profile.txt"
 }
 
+lost() { # events that the buffers dropped, all told, by what stats says, if it does
+    total=0
+    grep -q '^overrun: [0-9]' "$1" 2>/dev/null || return 1
+    while read -r line; do
+        case $line in
+        'overrun: '* | 'commit overrun: '* | 'dropped events: '*) total=$((total + ${line##*: })) ;;
+        esac
+    done <"$1"
+    printf '%s' "$total"
+}
+
 head_line() {
     printf '# mmlist-capture: {%s, "clock": "%s"' "$header" "$(cat "$state/clock.txt")"
+    size=$(first_word "$buffers/buffer_size_kb")
+    case $size in
+    '' | *[!0-9]*) ;;
+    *) printf ', "buffer_kb": %s' "$size" ;;
+    esac
     address=$(sed -n 's/^0*\([1-9a-f][0-9a-f]*\) . init_mm$/\1/p' "$state/symbols.txt")
     [ -z "$address" ] || printf ', "init_mm": "0x%s"' "$address"
     printf ', "refused": [%s]' "$(quoted "$state/refused.txt")"
-    printf ', "missed": {%s}}\n' "$(missed)"
+    if before=$(lost "$state/stats-before.txt") && after=$(lost "$state/stats-after.txt"); then
+        printf ', "lost": %s' "$((after - before))"
+    fi
+    [ ! -s "$state/kprobe_profile.txt" ] || printf ', "missed": {%s}' "$(missed)"
+    printf '}\n'
 }
 
 stop() {

@@ -89,6 +89,8 @@ def _step(step: Step, unit: str) -> Iterator[str]:
     yield f"{step.number}. {sentence(step)}"
     yield f"   {step.file}:{step.line}  {place(step, unit)}".rstrip()
     yield f"   | {'(the line was not kept)' if step.text is None else line_of(step.text)}"
+    if step.place is not None:
+        yield f"   at     {step.place}"
     if step.state:
         yield f"   before: {step.state}"
     if step.should:

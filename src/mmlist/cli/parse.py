@@ -9,30 +9,44 @@ from typing import Any
 
 import click
 
+from mmlist.bundled import bundled
 from mmlist.cli import HELP
 from mmlist.cli.logs import every_log
-from mmlist.cli.words import mapping
+from mmlist.cli.words import mapping, symbol_files, symbols
 from mmlist.replay.errors import InputError
 from mmlist.replay.log import Log
 from mmlist.replay.mapping import Mapping
+from mmlist.replay.options import Options
 from mmlist.replay.parse import Item, Line, Parser
 from mmlist.replay.payload import fields, place
 from mmlist.replay.record import Loss, Record, Unparsed
+from mmlist.replay.relocation import Relocation
+from mmlist.replay.setup import Setup
+from mmlist.replay.symbols import Symbols
 
 _CONTEXT = ("comm", "pid", "tgid", "cpu", "flags", "ts", "ts_unit", "event")
 _TAKEN = frozenset({"task", "pid", "tgid", "cpu", "flags", "stamp", "name", "args", "system", "text", "meta", "indent"})
 _LOST = {"buffer_started": "cpu_buffer_start"}
 _NAMED = frozenset({"task", "prev_task"})
 _USER_FRAME = frozenset({"addr", "object"})  # without a symbol
+_FRAME = re.compile(rb"(?:0x)?([0-9a-f]{8,16})")
 _META = re.compile(rb"PERF_RECORD_([A-Z0-9_]+).*", re.DOTALL)
 
 
 @click.command(context_settings=HELP)
 @click.argument("logs", metavar="LOG...", nargs=-1, required=True)
 @click.option("--map", "maps", multiple=True, metavar="FILE.toml", help="What your own event names mean (repeatable).")
+@symbol_files
 @click.option("--unknown", is_flag=True, help="List the event names that are not ours, and what they may be.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), help="[default: json; with --unknown text]")
-def parse(logs: tuple[str, ...], maps: tuple[str, ...], unknown: bool, form: str | None) -> None:
+def parse(
+    logs: tuple[str, ...],
+    maps: tuple[str, ...],
+    vmlinux: str | None,
+    kallsyms: str | None,
+    unknown: bool,
+    form: str | None,
+) -> None:
     """Print what each line of each LOG says, one JSON object a record (- is standard input).
 
     \b
@@ -45,31 +59,36 @@ def parse(logs: tuple[str, ...], maps: tuple[str, ...], unknown: bool, form: str
     raw for a clock that does not count seconds), event, args, probe, fields. `fields` is there only where the print
     format leaves no doubt. A line that cannot be read has kind "unparsed" and a reason. A stack
     trace and its frames have the line of their event, "of".
-    Bytes that are not UTF-8 are surrogate escapes (\\udcff). With --map, what is mapped has the event and fields of the
+    Bytes that are not UTF-8 are surrogate escapes (\\udcff). With the kernel's symbols, an address that is a probe's place
+    (`probe`) or a frame of a stack (`symbol`) is its symbol. With --map, what is mapped has the event and fields of the
     map, and the event's name in the log as "printed".
     """
     if form == "text" and not unknown:
         raise click.UsageError("--format text is for --unknown: records are JSON")
-    names = mapping(maps)
+    names, kernel = mapping(maps), symbols(vmlinux, kallsyms)
     for name in logs:
         for log in every_log(name):
             try:
+                mapped = bundled(log, Options(mapping=names)).mapping
                 if unknown:
-                    _unknown(log, names, form or "text")
+                    _unknown(log, mapped, form or "text")
                 else:
-                    _records(log, names)
+                    _records(log, mapped, kernel)
             except InputError as error:
                 if not log.archived:
                     raise
                 click.echo(f"mmlist: {log.name} {error.message}: passed over", err=True)
 
 
-def _records(log: Log, names: Mapping | None) -> None:
+def _records(log: Log, names: Mapping | None, kernel: Symbols | None) -> None:
     stacks = Stacks()
+    placed = None if kernel is None else Setup(log, Options(mapping=names, symbols=kernel)).survey.symbols
     for item in Parser(log).records():
         shown = {"file": log.name, "line": item.at.line, **describe(item), **stacks.of(item)}
         if names is not None and isinstance(item, Line):
             shown |= _mapped(item, names)
+        if placed is not None and isinstance(item, Line):
+            shown |= _placed(item, placed)
         sys.stdout.write(json.dumps(shown) + "\n")
 
 
@@ -110,6 +129,16 @@ def _mapped(record: Line, names: Mapping) -> dict[str, Any]:
         return {}
     found = {key: _text(value) for key, value in fields(mapped).items()}
     return {"event": mapped.name, "printed": f"{system}:{record.name}" if system else record.name, "fields": found}
+
+
+def _placed(record: Line, kernel: Relocation) -> dict[str, Any]:
+    """What the kernel's symbols make of the addresses in a record; nothing where it has none, or they are of no symbol."""
+    if record.kind == "stack_frame":
+        found = _FRAME.fullmatch(record.parts.get("symbol", record.parts.get("addr", b"")))
+        symbol = None if found is None else kernel.at(int(found[1], 16))
+        return {} if symbol is None else {"symbol": symbol, "user": False}
+    place = kernel.place(record.args) if record.kind == "event" else None
+    return {} if place is None else {"probe": f"({place})"}
 
 
 def describe(item: Item) -> dict[str, Any]:

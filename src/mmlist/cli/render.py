@@ -14,7 +14,7 @@ from mmlist.cli.words import colored, count, hexed
 from mmlist.notice import Notice, Refused, notices
 from mmlist.replay.display import pointed, printable
 from mmlist.replay.explain import as_rows
-from mmlist.replay.facts import Checked, Violation
+from mmlist.replay.facts import SYMBOLS, Checked, Violation
 from mmlist.replay.mapping import IGNORED, MAPPED
 from mmlist.report import Report
 
@@ -60,6 +60,8 @@ def text(report: Report) -> Iterator[str]:
     if report.lines:
         yield _row("lines", _ledger(report))
     yield from _map(report)
+    for number, one in enumerate(one for one in report.statistics if one.name.split(" ")[0] == SYMBOLS):
+        yield _row("" if number else SYMBOLS, printable(one.text))
     yield _row("compared", f"{run.compared} links, heads and counts in the log, {run.differing} differ from the model")
     if run.differing:
         differences = [one for one in report.statistics if one.name.startswith("difference ")]

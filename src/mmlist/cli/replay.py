@@ -9,11 +9,12 @@ from typing import Any
 
 import click
 
+from mmlist.bundled import bundled
 from mmlist.cli import CANNOT_RUN, HELP, render
 from mmlist.cli.jsonlines import line as json_line
 from mmlist.cli.logs import every_log
 from mmlist.cli.progress import shown
-from mmlist.cli.words import mapping
+from mmlist.cli.words import mapping, symbol_files, symbols
 from mmlist.db.file import check_writable
 from mmlist.db.read import runs
 from mmlist.notice import refused
@@ -69,6 +70,7 @@ def _codes(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> fro
     help="How long an mm may have users without a task (10s, 500ms).",
 )
 @click.option("--map", "maps", multiple=True, metavar="FILE.toml", help="What your own event names mean (repeatable).")
+@symbol_files
 @click.option("--select", multiple=True, callback=_codes, metavar="CODE", help="Check only these (M1,M2; repeatable).")
 @click.option("--ignore", multiple=True, callback=_codes, metavar="CODE", help="Do not check these.")
 @click.option(
@@ -109,6 +111,8 @@ def replay(
     quiet: bool,
     events: str,
     maps: tuple[str, ...],
+    vmlinux: str | None,
+    kallsyms: str | None,
     **given: Any,
 ) -> None:
     """Replay each LOG (- is standard input) and tell whether mmlist was ever wrong.
@@ -126,7 +130,7 @@ def replay(
     """
     if no_db and output is not None:
         raise click.UsageError("--no-db and -o contradict each other")
-    options = Options(all_events=events == "all", mapping=mapping(maps), **given)
+    options = Options(all_events=events == "all", mapping=mapping(maps), symbols=symbols(vmlinux, kallsyms), **given)
     database = None if no_db else output or default_database(logs[0])
     codes = set()
     for name in logs:
@@ -178,7 +182,7 @@ def run(
         check_writable(database)
     with shown(log, progress) as watched:
         watched.history = history = times.call("survey", History)(
-            log, options, processes=processes and apart.possible()
+            log, bundled(log, options), processes=processes and apart.possible()
         )
         times.watch(history)
         facts = report.watch(times.each("facts", history.facts()))

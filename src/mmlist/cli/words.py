@@ -8,6 +8,7 @@ import click
 
 from mmlist.replay.display import printable
 from mmlist.replay.mapping import Mapping
+from mmlist.replay.symbols import Symbols
 
 _COLORS = {
     "violated": "red",
@@ -58,6 +59,27 @@ def place(step: Any, unit: str) -> str:
     if step.pid is not None:
         parts.append(f"pid {step.pid} ({printable(step.comm)})")
     return "  ".join(part for part in parts if part)
+
+
+def symbol_files(command: Any) -> Any:
+    """The options that name the files of the log's kernel."""
+    for option in (
+        click.option("--kallsyms", metavar="FILE", help="A copy of its /proc/kallsyms, or its System.map."),
+        click.option(
+            "--vmlinux", metavar="FILE", help="The log's kernel (vmlinux or vmlinuz): names for addresses, init_mm."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def symbols(vmlinux: str | None, kallsyms: str | None) -> Symbols | None:
+    """What `--vmlinux` and `--kallsyms` say, None where neither was given."""
+    if vmlinux is None and kallsyms is None:
+        return None
+    from mmlist.symbols import load
+
+    return load(vmlinux=vmlinux, kallsyms=kallsyms)
 
 
 def mapping(maps: tuple[str, ...]) -> Mapping | None:
