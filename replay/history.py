@@ -114,6 +114,17 @@ class History:
         yield from self._statistics()
         yield self._run()
 
+    def follow(self, item: Record | Loss | Unparsed) -> None:
+        """Step on one item of a log that still grows (live.py): what becomes a fact by it is let go."""
+        if isinstance(item, Record):
+            if self.parser.slips:
+                self._slipping(self.parser.slips, item.at.ts)
+            self._record(item)
+        elif isinstance(item, Loss):
+            for _ in self._loss(item):
+                pass
+        self.state.facts.clear()
+
     def _slipping(self, slips: list[tuple[int, int]], ts: int | None) -> None:
         """Where a CPU's clock went back, order across CPUs is no more exact than that."""
         grain = self.setup.grain

@@ -124,13 +124,14 @@ class Parser:
                 self.ledger.header += block.data.count(b"\n")
             elif block.overlong:
                 self._overlong(block)
-            else:
+            elif block.data:
                 self._block(block)
             if len(out) > _HELD:
                 self._clock.settle(out)
             if not self._clock.undecided:
-                # The last may go on in the next block.
-                ready, out[:] = out[:-1], out[-1:]
+                # The last may go on in the next block; a log that still grows says by an empty one that none came.
+                kept = len(out) - 1 if block.data else len(out)
+                ready, out[:] = out[:kept], out[kept:]
                 yield from ready  # type: ignore[misc]
         if self._carried is not None:
             carried, self._carried = self._carried, None
