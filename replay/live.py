@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -51,8 +51,9 @@ class _Anew(Exception):
 class Live:
     """One log, followed to its end."""
 
-    def __init__(self, kept: Kept, options: Options) -> None:
-        """`kept`: what comes."""
+    def __init__(self, kept: Kept, options: Options, tell: Callable[[Found], object]) -> None:
+        """`kept`: what comes. `tell` hears each violation, once, as soon as it is found."""
+        self._tell = tell
         self.told: dict[tuple[str, int, int | None, int | None], Found] = {}
         self._kept = kept
         self._options = options
@@ -61,7 +62,6 @@ class Live:
         self._surveyed = 0  # bytes that the survey of this pass saw
         self._reread = 0
         self._outdated = False
-        self._news: list[Found] = []
         self._begin()
 
     def _begin(self) -> None:
@@ -72,14 +72,13 @@ class Live:
         self._history: History | None = None
         self._heard = 0  # violations of this pass that were looked at
 
-    def found(self) -> Iterator[Found]:
-        """Violations as they are found, each once. Raises Packed if the log is packed, OptionError as History."""
+    def follow(self) -> None:
+        """Follow the log to its end. Raises Packed if the log is packed, OptionError as History."""
         while not self._kept.ended:
             try:
                 for item in self._items():
                     if not isinstance(item, Unparsed):
                         self._hold(item)
-                    yield from self._new()
             except _Anew:
                 pass
             except Packed:
@@ -87,11 +86,9 @@ class Live:
             except InputError:
                 if self._kept.whole and not self._kept.ended:
                     self._wait()  # in no known dialect, as far as it goes
-            yield from self._new()
             if self._history is not None and self._kept.ended and not self._outdated:
                 self._release(len(self._held))
                 self._hear()
-                yield from self._new()
 
     def _items(self) -> Iterator[Item]:
         """All that the log says, from its beginning, as long as this pass holds."""
@@ -186,16 +183,13 @@ class Live:
             key = violation.code, violation.at.line, violation.mm, violation.entry
             if key not in self.told:
                 found = self.told[key] = self._found(violation)
-                self._news.append(found)
+                self._tell(found)
         self._heard = len(violations)
 
     def _found(self, one: Violation) -> Found:
         assert self._history is not None
         certainty = one.certainty
-        if self._outdated or (self._history.losses and one.reason != _ALONE):
+        lossy = self._history.losses or self._history.parser.losing
+        if self._outdated or (lossy and one.reason != _ALONE):
             certainty = "undecided"  # what a CPU lost last, it says before its next line
         return Found(one.at.line, one.code, one.slug, one.severity, certainty, one.message, one.mm, one.entry)
-
-    def _new(self) -> Iterator[Found]:
-        news, self._news = self._news, []
-        yield from news

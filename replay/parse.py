@@ -111,6 +111,11 @@ class Parser:
         """Where the clock went back by a little on one CPU, as far as was read: (to, from), in units of ts."""
         return self._clock.slips
 
+    @property
+    def losing(self) -> bool:
+        """Whether events were lost, as far as was read, of a CPU that has no line behind it yet."""
+        return self._clock.losing
+
     def last_times(self) -> dict[int, int]:
         """When each CPU's last record was, in units of ts, if records have times."""
         return {cpu: self._clock.moment(stamp) for cpu, stamp in self._clock.last.items()}

@@ -25,10 +25,17 @@ SOME = sorted((FIXTURES / "violating").glob("*.trace"))[::6]
 CAPTURE = FIXTURES / "captures" / "mono-b1.trace.gz"
 
 
-def live(*pieces: bytes | None) -> Iterator[Found]:
-    """What is told of a log that comes in these pieces."""
+def live(*pieces: bytes | None) -> list[Found]:
+    """What is told of a log that comes in these pieces, and of none that is whole."""
+    return following(iter(pieces))
+
+
+def following(pieces: Iterator[bytes | None], told: list[Found] | None = None) -> list[Found]:
+    """What is told of a log of `pieces`, also as it comes."""
+    told = [] if told is None else told
     with tempfile.NamedTemporaryFile() as file:
-        yield from Live(Kept("log", iter(pieces), file), Options()).found()
+        Live(Kept("log", pieces, file), Options(), told.append).follow()
+    return told
 
 
 def text() -> bytes:
@@ -45,37 +52,44 @@ def odd(data: bytes, size: int) -> Iterator[bytes | None]:
 
 def test_a_violation_is_told_three_ticks_after_its_line_while_the_log_goes_on() -> None:
     lines = text().splitlines(keepends=True)
-    asked: list[str] = []
+    told: list[Found] = []
+    seen: list[list[int]] = []
 
     def pieces() -> Iterator[bytes | None]:
-        yield b"".join(lines[:455])
+        yield b"".join(lines[:1275])
         yield from [TICK] * 4
-        asked.append("before")
-        yield lines[455]
+        seen.append([one.line for one in told])
+        yield lines[1275]
         yield from [TICK] * 3
-        asked.append("after")
-        yield b"".join(lines[456:])
+        yield b""  # asked for once the third tick was heard
+        seen.append([one.line for one in told])
 
-    with tempfile.NamedTemporaryFile() as file:
-        first = next(Live(Kept("log", pieces(), file), Options()).found())
-    assert (first.line, first.code, first.certainty) == (456, "M1", "proven")
-    assert asked == ["before"]
+    def heard() -> Iterator[bytes | None]:
+        for piece in pieces():
+            if piece != b"":
+                yield piece
+
+    following(heard(), told)
+    assert seen[0]
+    assert seen[1] == [*seen[0], 1276]
+    assert (told[-1].code, told[-1].certainty) == ("M8", "proven")
 
 
 def test_a_line_without_its_end_waits_for_its_rest() -> None:
     lines = text().splitlines(keepends=True)
-    half = len(lines[455]) // 2
-    pieces = [b"".join(lines[:455]) + lines[455][:half], *[TICK] * 5]
-    assert list(live(*pieces)) == []
-    assert [one.line for one in live(*pieces, lines[455][half:], *[TICK] * 5)] == [456]
+    half = len(lines[1275]) // 2
+    pieces = [b"".join(lines[:1275]) + lines[1275][:half], *[TICK] * 5]
+    before = live(*pieces)
+    assert before
+    assert [one.line for one in live(*pieces, lines[1275][half:], *[TICK] * 3)[len(before) :]] == [1276]
 
 
 def test_each_is_told_once_though_new_events_begin_it_anew() -> None:
     lines = text().splitlines(keepends=True)
-    swapoff = lines[455].replace(
+    swapoff = lines[1275].replace(
         b"swap_assign: (mmlist_hook_pte_set+0x0/0x10)", b"swapoff: (__do_sys_swapoff+0x0/0x10)"
     )
-    told = list(live(b"".join(lines[:460]), *[TICK] * 4, swapoff, *[TICK] * 4, b"".join(lines[460:]), *[TICK] * 4))
+    told = list(live(b"".join(lines[:1300]), *[TICK] * 4, swapoff, *[TICK] * 4, b"".join(lines[1300:]), *[TICK] * 4))
     keys = [(one.line, one.code, one.mm, one.entry) for one in told]
     assert (456, "M1") in [key[:2] for key in keys]
     assert len(keys) == len(set(keys))
@@ -90,7 +104,7 @@ def test_what_is_told_of_a_capture_holds_at_its_end() -> None:
 
 def test_a_loss_makes_what_is_told_undecided() -> None:
     lines = text().splitlines(keepends=True)
-    data = b"".join([*lines[:420], b"CPU:0 [LOST 5 EVENTS]\n", *lines[420:470]])
+    data = b"".join([*lines[:1300], b"CPU:0 [LOST 5 EVENTS]\n", *lines[1300:1310]])
     assert {one.certainty for one in live(data, *[TICK] * 5)} == {"undecided"}
 
 

@@ -20,8 +20,8 @@ from mmlist.replay.errors import InputError
 from mmlist.replay.growing import TICK
 from mmlist.replay.log import BLOCK
 
-SECONDS = 0.15
-"""Between ticks. A line waits for three of them at most, so that what it shows is told within a second."""
+SECONDS = 0.1
+"""Between ticks. A line waits for three of them, for six where it shows a new name, so that what it shows is told within a second."""
 
 
 class Interrupts:

@@ -25,13 +25,13 @@ class Followed(Log):
 
 
 def followed(name: str, options: Options, form: str) -> Iterator[Log]:
-    """Follow the log at `name` to its end and tell what is found; then the log that it is. Raises as Live.found."""
+    """Follow the log at `name` to its end and tell what is found; then the log that it is. Raises as Live.follow."""
     spool = tempfile.NamedTemporaryFile(prefix="mmlist-")  # noqa: SIM115 - closed by the log
     try:
         with Interrupts() as interrupts:
-            live = Live(Kept(name, source(name, interrupts, _say), spool), options)
-            for found in live.found():
-                click.echo(_line(name, found, form))  # click flushes
+            kept = Kept(name, source(name, interrupts, _say), spool)
+            live = Live(kept, options, lambda found: click.echo(_line(name, found, form)))  # click flushes
+            live.follow()
         log = Followed(name, spool.name, spool)
     except BaseException:
         spool.close()
