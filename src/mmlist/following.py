@@ -21,7 +21,8 @@ from mmlist.replay.growing import TICK
 from mmlist.replay.log import BLOCK
 
 SECONDS = 0.1
-"""Between ticks. A line waits for three of them, for six where it shows a new name, so that what it shows is told within a second."""
+"""Between ticks. A line waits for three of them, for six where it shows a new name: what it shows is told
+within a second."""
 
 
 class Interrupts:
