@@ -37,6 +37,7 @@ def followed(name: str, options: Options, form: str) -> Iterator[Log]:
         spool.close()
         raise
     log.told = list(live.told.values())
+    del live, kept  # the model of a long log, which the replay makes anew
     with log:
         yield log
 
