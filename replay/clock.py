@@ -94,6 +94,11 @@ class Clock:
         self._losses.setdefault(loss.cpu, []).append(loss)
         self.watched.add(loss.cpu)
 
+    @property
+    def losing(self) -> bool:
+        """Whether a loss has begun that no record has ended yet."""
+        return bool(self._losses)
+
     def header(self) -> None:
         """A tracer's header: another capture begins behind it, or another CPU's file of the same."""
         if self.last:

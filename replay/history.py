@@ -19,7 +19,7 @@ from mmlist.replay.model import changes as c
 from mmlist.replay.options import Options
 from mmlist.replay.order import ordered
 from mmlist.replay.orders import MOST_LINES, legal_orders
-from mmlist.replay.reading import Said, read
+from mmlist.replay.reading import Said, hole, read
 from mmlist.replay.record import MARKED, At, Loss, Record, Unparsed
 from mmlist.replay.setup import Setup, doubt
 
@@ -61,6 +61,7 @@ class History:
         self.late = ""
         self.names: set[str] = set()
         self._slips: list[Slip] = []
+        self._slipped = 0  # of a log that grows: slips heard of
         self.ours: Counter[str] = Counter()
         self._all_events = options.all_events
 
@@ -137,6 +138,22 @@ class History:
                 yield _unparsed(item)
             else:
                 self.log.position = item.position
+
+    def follow(self, item: Record | Loss | Unparsed, slips: list[tuple[int, int]]) -> None:
+        """Step on one item of a log that still grows (live.py): what becomes a fact by it is let go.
+
+        `slips`: the parser's, so far.
+        """
+        self._slips += [Slip(back, since) for back, since in slips[self._slipped :]]
+        self._slipped = len(slips)
+        if isinstance(item, Record):
+            if self._slips:
+                self._slipping(item.at.ts)
+            self._record(Bound(item.at, item.name, False, self.bind(item)))
+        elif isinstance(item, Loss):
+            for _ in self._loss(hole(item, self.seq, self.binder)):
+                pass
+        self.state.facts.clear()
 
     def _slipping(self, ts: int | None) -> None:
         """Where a CPU's clock went back, order across CPUs is no more exact than that."""

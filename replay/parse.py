@@ -111,6 +111,11 @@ class Parser:
         """Where the clock went back by a little on one CPU, as far as was read: (to, from), in units of ts."""
         return self._clock.slips
 
+    @property
+    def losing(self) -> bool:
+        """Whether events were lost, as far as was read, of a CPU that has no line behind it yet."""
+        return self._clock.losing
+
     def last_times(self) -> dict[int, int]:
         """When each CPU's last record was, in units of ts, if records have times."""
         return {cpu: self._clock.moment(stamp) for cpu, stamp in self._clock.last.items()}
@@ -124,13 +129,14 @@ class Parser:
                 self.ledger.header += block.data.count(b"\n")
             elif block.overlong:
                 self._overlong(block)
-            else:
+            elif block.data:
                 self._block(block)
             if len(out) > _HELD:
                 self._clock.settle(out)
             if not self._clock.undecided:
-                # The last may go on in the next block.
-                ready, out[:] = out[:-1], out[-1:]
+                # The last may go on in the next block; a log that still grows says by an empty one that none came.
+                kept = len(out) - 1 if block.data else len(out)
+                ready, out[:] = out[:kept], out[kept:]
                 yield from ready  # type: ignore[misc]
         if self._carried is not None:
             carried, self._carried = self._carried, None

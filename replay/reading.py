@@ -51,10 +51,10 @@ def read(setup: Setup, binder: Binder, bind: Bind) -> Generator[Said, None, Endi
                 names.add(item.name)
             yield Bound(item.at, item.name, readable, bind(item))
         elif isinstance(item, Loss):
-            yield _hole(item, seq, binder)
+            yield hole(item, seq, binder)
         else:
             if BACKWARDS in item.reason and names_in_text([Block(0, 0, item.text)], setup.aliases):
-                yield _hole(Loss(item.at, item.at.cpu, None, item.at.ts, item.at.ts, "doubted"), seq, binder)
+                yield hole(Loss(item.at, item.at.cpu, None, item.at.ts, item.at.ts, "doubted"), seq, binder)
             yield item
     return Ending(
         parser.ledger,
@@ -69,7 +69,8 @@ def read(setup: Setup, binder: Binder, bind: Bind) -> Generator[Said, None, Endi
     )
 
 
-def _hole(loss: Loss, seq: int, binder: Binder) -> Hole:
+def hole(loss: Loss, seq: int, binder: Binder) -> Hole:
+    """`loss`, after all that was replayed up to `seq`, with the events that it is."""
     loss.at.seq = seq  # after all that was replayed: what was known until here may be so no more
     return Hole(loss, binder.lost(loss))
 

@@ -11,6 +11,7 @@ import click
 
 from mmlist.bundled import bundled
 from mmlist.cli import CANNOT_RUN, HELP, render
+from mmlist.cli.follow import followed, unkept
 from mmlist.cli.jsonlines import line as json_line
 from mmlist.cli.logs import every_log
 from mmlist.cli.progress import shown
@@ -87,6 +88,9 @@ def _codes(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> fro
     show_default=True,
     help="What exit code 1 takes: an error, a suspicion too, nothing.",
 )
+@click.option(
+    "--follow", is_flag=True, help="Follow a LOG that grows: tell violations as they come, the verdict at its end."
+)
 @click.option("--strict", is_flag=True, help="Exit with 2 if any line could not be read.")
 @click.option(
     "--no-fast", "fast", flag_value=False, default=True, help="Lark itself reads each line: slower, the same result."
@@ -105,6 +109,7 @@ def replay(
     no_db: bool,
     form: str,
     fail_on: str,
+    follow: bool,
     strict: bool,
     processes: bool,
     timings: bool,
@@ -123,19 +128,27 @@ def replay(
       mmlist replay trace.txt.zst --profile modern -o run.db
       mmlist replay trace.txt --map probes.toml    # docs/mapping.md
       cat trace_pipe.txt | mmlist replay - --no-db --format json
+      cat /sys/kernel/tracing/trace_pipe | mmlist replay --follow -
 
     gz, xz, bz2 and zst are told by their first bytes. The first line of a log's report is `LOG: verdict`. Several logs
     go into one database, one run each; the worst decides the exit code: 2, then 1, 3, 0. With --format json each
     violation is one object a line, and so is the run at the end.
+
+    With --follow, violations are told within a second of their line, with their certainty so far (--format json: kind
+    `found`). A pipe's end, SIGINT or SIGTERM ends the log, and so does a file that is cut short or replaced; then a copy of
+    it, kept in TMPDIR, is replayed as any log: that gives report, database and exit code, and names what was told and does
+    not hold in view of the whole. A database is not there before. What only a log's end shows is not told before it.
     """
     if no_db and output is not None:
         raise click.UsageError("--no-db and -o contradict each other")
+    if follow and len(logs) > 1:
+        raise click.UsageError("--follow takes one log")
     options = Options(all_events=events == "all", mapping=mapping(maps), symbols=symbols(vmlinux, kallsyms), **given)
     database = None if no_db else output or default_database(logs[0])
     codes = set()
     for name in logs:
         try:
-            for log in every_log(name):
+            for log in followed(name, options, form) if follow else every_log(name):
                 try:
                     times = Timings(wanted=timings)
                     report = run(log, options, database, times, progress=not quiet, processes=processes and not timings)
@@ -145,6 +158,8 @@ def replay(
                     click.echo(f"mmlist: {log.name} {error.message}: passed over", err=True)
                     continue
                 codes.add(exit_code(report, fail_on))
+                for line in unkept(log, report):
+                    click.echo(line, err=True)
                 report.alone = len(logs) == 1 and (database is None or len(runs(database)) == 1)
                 for line in render.FORMATS[form](report):
                     click.echo(line)
