@@ -173,7 +173,7 @@ class Judge:
         self._keep_order(violation.id, unordered)
         self._by_id[violation.id] = violation
         self._fresh(violation, finding)
-        if finding.spreads and cause is None and self._broken_ring is None:
+        if finding.spreads and cause is None and certainty != "undecided" and self._broken_ring is None:
             self._broken_ring = violation.id
         self._rows[key] = violation
         if finding.claims is not None:
@@ -239,6 +239,8 @@ class Judge:
         for other, mm in finding.follows:
             key = (other, -1, -1) if mm is None else (other, *_identity(mm))
             found = self._latest.get(key)
+            if mm is None and found is not None and self._by_id[found].certainty == "undecided":
+                continue  # of some other mm or entry: what is uncertain there leaves this as certain as it is
             if found is not None and (other != code or mm is not finding.mm):
                 return found
         if self._state.broken is not None and code in _RESTS_ON_LINKS:

@@ -59,6 +59,9 @@ def check(change: Joined | Broken, state: State) -> Iterator[Finding]:
         since=since,
         explicit=state.carries.joins_explicit and state.carries.leaves_explicit,
         order=[(since, change.at)] if since is not None else [],
+        follows=[
+            ("M6", None)
+        ],  # the list runs through freed memory: who is linked beside it may look unlinked, and is added again
         cap="proven" if state.carries.leaves_explicit and not change.doubtful else "undecided",
     )
 

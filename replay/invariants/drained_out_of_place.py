@@ -87,6 +87,7 @@ def _in_swapoff(change: DrainMisplaced, state: State) -> Finding:
             mm,
             type=call.type,
             since=mm.joined,
+            follows=[("M9", None)],  # an mm went off the list before, and nobody took it off: so may this one
             cap="likely",
             episode=call.at.seq,
         )

@@ -46,6 +46,7 @@ def check(change: HeldAtFree, state: State) -> Iterator[Finding]:
         explicit=hold.observed and state.carries.unuse_clears,
         order=[(hold.at, change.at)],
         rests_on_releases=not hold.observed,
+        follows=[("C4", mm)],  # freed with users, it never came to its exit_mmap
     )
 
 

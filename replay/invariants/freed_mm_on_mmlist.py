@@ -53,6 +53,7 @@ def check(change: Freed, state: State) -> Iterator[Finding]:
         since=mm.joined,
         explicit=state.carries.joins_explicit and state.carries.leaves_explicit and not change.implied,
         follows=[("C4", mm), ("M4", mm), ("M2", mm), ("M8", mm), ("M9", mm), ("C3", mm)],
+        spreads=True,
         cap="undecided" if mm.doubtful and not change.linked else "likely" if change.implied else "proven",
     )
 

@@ -59,7 +59,7 @@ def check(change: InuseBelow, state: State) -> Iterator[Finding]:
         since=at,
         explicit=explicit,
         rests_on_releases=not explicit,
-        follows=[("S2", None)] if change.reused else [],
+        follows=[*([("S2", None)] if change.reused else []), ("S1", None)],
     )
 
 

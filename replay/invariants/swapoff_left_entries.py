@@ -46,7 +46,7 @@ def check(change: SwapoffEnded | Named, state: State) -> Iterator[Finding]:
             since=_first(hold.at, change.call.told),
             explicit=hold.observed and state.carries.unuse_clears,
             rests_on_releases=not hold.observed,
-            follows=[("M1", mm), ("M8", mm)],
+            follows=[("M1", mm), ("M8", mm), ("S1", None)],
         )
 
 
@@ -64,7 +64,7 @@ def _named(change: Named) -> Finding:
         since=_first(change.closed, change.told),
         explicit=True,
         order=[(change.closed, change.at)],
-        follows=[("M1", change.mm), ("M8", change.mm)] if change.mm is not None else [],
+        follows=[*([("M1", change.mm), ("M8", change.mm)] if change.mm is not None else []), ("S1", None)],
     )
 
 

@@ -52,7 +52,8 @@ class Observed(Links):
         if event.next is not None and self.offset is not None:
             if mm.listed == MEMBER and event.prev is not None and self._as_known(mm, event.next, event.prev, event.at):
                 return
-            self.look_at_birth(mm, event)
+            if self.look_at_birth(mm, event):
+                return  # its links are its parent's, and say nothing of the list
             self._links(mm, event.next, event.prev, event.at, event.name, final=event.at.ts is None)
 
     def _equal(self, equal: bool, at: At, what: str) -> None:

@@ -39,20 +39,21 @@ class Looks(Lives):
     def drained_since(self, mm: Mm) -> bool:
         """Whether a swapoff that may have drained has ended since `mm` was last known on the list."""
 
-    def look_at_birth(self, mm: Mm, event: e.Fetched) -> None:
-        """mm_init has returned: since 2.6.10 it has initialised the node, whatever was copied from the parent."""
+    def look_at_birth(self, mm: Mm, event: e.Fetched) -> bool:
+        """mm_init has returned: since 2.6.10 it has initialised the node, whatever was copied from the parent; else True."""
         if event.name not in _NEWBORN or not self.profile.swap_only or mm.born is None or self.offset is None:
-            return
+            return False
         if mm.listed != OFF or mm.duplicated is not None or mm.born.seq <= self.loss_seq:
-            return
+            return False
         own = mm.address + self.offset
         next_, prev = event.next, event.prev
         if next_ is None or prev is None or next_ == own or prev == own:
-            return
+            return False
         if next_ == prev and mm.address <= next_ < mm.address + _STRUCT:
-            return  # self-linked: it is `offset` that is wrong
+            return False  # self-linked: it is `offset` that is wrong
         self.broken_look(event.at, mm, "inherited", next_, prev, event.name, sure=True)
         self._apart(mm, event.at)
+        return True
 
     def odd(self, mm: Mm, next_: int, prev: int | None, at: At) -> str:
         """What is odd of the two links themselves: half, ring, freed; empty if nothing is."""
