@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -143,9 +144,12 @@ def test_a_signal_ends_a_log_with_its_verdict(number: int, tmp_path: Path) -> No
     command = [sys.executable, "-m", "mmlist", "replay", "--follow", str(log), "-o", str(tmp_path / "run.db")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
     assert process.stdout is not None
+    hung = threading.Timer(300, process.kill)  # fails in place of waiting for ever
+    hung.start()
     assert b": M1 unlisted-swap-holder: proven so far: " in process.stdout.readline()
     process.send_signal(number)
     out = process.communicate()[0].decode()
+    hung.cancel()
     assert process.returncode == 1
     assert f"{log}: violated" in out
     assert len(rows(tmp_path / "run.db")) > 100

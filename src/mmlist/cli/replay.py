@@ -134,10 +134,12 @@ def replay(
     go into one database, one run each; the worst decides the exit code: 2, then 1, 3, 0. With --format json each
     violation is one object a line, and so is the run at the end.
 
-    With --follow, violations are told within a second of their line, with their certainty so far (--format json: kind
-    `found`). A pipe's end, SIGINT or SIGTERM ends the log, and so does a file that is cut short or replaced; then a copy of
-    it, kept in TMPDIR, is replayed as any log: that gives report, database and exit code, and names what was told and does
-    not hold in view of the whole. A database is not there before. What only a log's end shows is not told before it.
+    With --follow, violations are told within a second of the line that shows them, with their certainty so far
+    (--format json: kind `found`); but an event of a name that is new to the log has it read from its beginning first.
+    A pipe's end, SIGINT or SIGTERM ends the log, and so does a file that is cut short or replaced; then a copy of it,
+    kept in TMPDIR, is replayed as any log: that gives report, database and exit code, and names what was told and
+    does not hold in view of the whole. A database is not there before. What only a log's end shows is not told before
+    it.
     """
     if no_db and output is not None:
         raise click.UsageError("--no-db and -o contradict each other")
