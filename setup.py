@@ -130,6 +130,7 @@ class Compiled(Command):
 
     def run(self) -> None:
         """Anew; the packages whole, since what is not compiled is looked for where the rest is."""
+        digest = built.digest()  # now: what is edited meanwhile is not what is compiled
         shutil.rmtree(built.FOLDER, ignore_errors=True)
         extensions = self.reinitialize_command("build_ext", build_lib=str(built.FOLDER))
         extensions.ensure_finalized()
@@ -140,7 +141,7 @@ class Compiled(Command):
                 if target.parent.is_dir():
                     shutil.copyfile(path, target)
         if built.FOLDER.is_dir():
-            (built.FOLDER / "digest").write_text(built.digest(), encoding="ascii")
+            (built.FOLDER / "digest").write_text(digest, encoding="ascii")
 
 
 setup(
