@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import struct
 import sys
 import traceback
@@ -130,6 +131,9 @@ def _forked(work: Callable[[], None], *others: int) -> int:
     if child:
         return child
     try:
+        signal.signal(
+            signal.SIGINT, signal.SIG_IGN
+        )  # who is interrupted closes the pipe, and this process ends by that
         for end in (*_open, *others):
             os.close(end)
         work()
@@ -142,8 +146,6 @@ def _say(file: IO[bytes], work: Callable[[], Any]) -> None:
     """Do `work`, and say as the last word what it returned or raised."""
     try:
         said = _RETURNED, pickle.dumps(work())
-    except KeyboardInterrupt:
-        return  # the other was interrupted, too
     except BaseException as error:
         if not isinstance(error, MmlistError):
             error.add_note("".join(traceback.format_exception(error)))
@@ -169,7 +171,7 @@ def _send(file: IO[bytes], items: Iterable[Any], batch: int) -> Any:
         except StopIteration as stop:
             _frame(file, _ITEMS, dumps(waiting))
             return stop.value
-        except BaseException:
+        except Exception:
             _frame(file, _ITEMS, dumps(waiting))
             raise
         if len(waiting) == batch:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Generator, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -166,6 +168,29 @@ def test_a_writer_takes_no_end_of_a_reader_with_it() -> None:
         yield from apart.produced(lambda: (item for item in losses(5000)))  # type: ignore[arg-type,return-value]
 
     assert apart.consumed(lambda items: sum(1 for _ in items), facts()) == 5000
+
+
+def test_an_interrupt_of_all_is_an_interrupt(tmp_path: Path) -> None:
+    """As at a terminal, which tells every process of the command."""
+    facts = tmp_path / "facts.py"
+    facts.write_text(
+        "import os, signal\n"
+        "import mmlist.replay.apart as apart\n"
+        "from mmlist.replay.facts import LossRow\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "def facts():\n"
+        "    for line in range(100_000):\n"
+        "        if line == 50_000:\n"
+        "            os.killpg(0, signal.SIGINT)\n"
+        "        yield LossRow(line, 0, None, None, line, 'lost')\n"
+        "try:\n"
+        "    apart.consumed(lambda items: sum(1 for _ in items), facts())\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted')\n",
+        encoding="ascii",
+    )
+    done = subprocess.run([sys.executable, str(facts)], capture_output=True, text=True, start_new_session=True)
+    assert done.stdout == "interrupted\n", done.stderr
 
 
 # --- the wire --------------------------------------------------------------------------------------------------------
