@@ -91,9 +91,8 @@ class History:
         if ending.late:
             self.late = f"{ending.late} lines stand further out of order than can be sorted"
             self.judge.mistrust(self.late)
-        if (
-            self.setup.kit.loses and not self.losses
-        ):  # the buffers' own count says so, or is gone, and no line says where
+        if self.setup.kit.loses and not self.losses:
+            # The buffers' own count says so, or is gone, and no line says where.
             self._unmarked = True
             self.losses[self.setup.kit.loss] = self.setup.kit.lost or 1
         self._conclude(state, self.judge, self._last)
