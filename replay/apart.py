@@ -87,14 +87,10 @@ def consumed(use: Callable[[Iterator[T]], R], items: Iterable[T], *, batch: int 
     os.close(back)
     _open.update((sink, answer))
     try:
-        with os.fdopen(sink, "wb", buffering=0) as file:
-            try:
+        with os.fdopen(answer, "rb") as said:
+            with os.fdopen(sink, "wb", buffering=0) as file, suppress(BrokenPipeError):  # it has ended, and says why
                 _send(file, items, batch)
                 _frame(file, _RETURNED, pickle.dumps(None))
-            except BrokenPipeError:
-                pass  # it has ended, and says why
-        _open.discard(sink)
-        with os.fdopen(answer, "rb") as said:
             result: R = _returned(_received(said, "writes the database"))
         return result
     finally:
@@ -131,9 +127,8 @@ def _forked(work: Callable[[], None], *others: int) -> int:
     if child:
         return child
     try:
-        signal.signal(
-            signal.SIGINT, signal.SIG_IGN
-        )  # who is interrupted closes the pipe, and this process ends by that
+        # Who is interrupted closes the pipe, and this process ends by that.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         for end in (*_open, *others):
             os.close(end)
         work()

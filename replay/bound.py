@@ -61,4 +61,3 @@ class Ending(msgspec.Struct):
     buffers: set[bytes]
     late: int
     mapped: Counter[str]
-    damage: str | None

@@ -88,6 +88,7 @@ class History:
         """All facts, the run last."""
         state = self.state
         ending = self.ending = yield from self._replayed(self._said())
+        self.setup.mapped = ending.mapped  # counted where the log was read
         if ending.late:
             self.late = f"{ending.late} lines stand further out of order than can be sorted"
             self.judge.mistrust(self.late)

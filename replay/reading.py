@@ -65,7 +65,6 @@ def read(setup: Setup, binder: Binder, bind: Bind) -> Generator[Said, None, Endi
         parser.buffers,
         items.late,
         setup.mapped,
-        log.damage,
     )
 
 

@@ -19,13 +19,14 @@ from recorded import LOGS, name
 from mmlist.cli import replay as command
 from mmlist.db.file import open_readonly
 from mmlist.db.store import store
-from mmlist.replay import apart
+from mmlist.replay import apart, setup
 from mmlist.replay import events as e
 from mmlist.replay.bound import Bound
 from mmlist.replay.errors import DatabaseError, InputError, MmlistError
 from mmlist.replay.facts import Fact, LossRow, Run
 from mmlist.replay.history import History
 from mmlist.replay.log import Log
+from mmlist.replay.mapfile import load as load_map
 from mmlist.replay.options import Options
 from mmlist.replay.record import At
 from mmlist.timings import Timings
@@ -34,10 +35,10 @@ if apart._wire() is None or not hasattr(os, "fork"):
     pytest.skip("wire.c was not compiled (no C compiler), or this system does not fork", allow_module_level=True)
 
 
-def told(log: Path, *, processes: bool) -> list[str]:
+def told(log: Path, *, processes: bool, options: Options | None = None) -> list[str]:
     with Log.open(str(log)) as opened:
         try:
-            return list(map(repr, History(opened, Options(), processes=processes).facts()))
+            return list(map(repr, History(opened, options or Options(), processes=processes).facts()))
         except MmlistError as error:
             return [str(error)]
 
@@ -47,6 +48,18 @@ def test_a_log_says_the_same_where_it_is_read_apart(log: Path, monkeypatch: pyte
     alone = told(log, processes=False)
     monkeypatch.setattr(apart, "WORTH", 0)
     assert told(log, processes=True) == alone
+
+
+def test_what_a_map_made_is_counted_where_the_log_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fixture = next(log for log in LOGS if log.name == "swap-count-mismatch-mapped.trace")
+    text = fixture.read_text("utf-8")
+    log = tmp_path / "log.trace"
+    log.write_text(text + text.replace(" 1.0000", " 2.0000"), "utf-8")
+    options = Options(mapping=load_map(fixture.with_suffix(".toml")))
+    monkeypatch.setattr(setup, "_BEGINNING", 6)  # the first look goes no further: all names stand there
+    alone = told(log, processes=False, options=options)
+    monkeypatch.setattr(apart, "WORTH", 0)
+    assert told(log, processes=True, options=options) == alone
 
 
 @pytest.mark.parametrize("batch", [1, 7])

@@ -98,7 +98,7 @@ def _codes(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> fro
 @click.option(
     "--one-process", "processes", flag_value=False, default=True, help="All in one process: slower, the same result."
 )
-@click.option("--timings", is_flag=True, help="Say what each stage takes, on standard error.")
+@click.option("--timings", is_flag=True, help="Say what each stage takes, all in one process, on standard error.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on a terminal.")
 @click.pass_context
 def replay(
