@@ -25,6 +25,10 @@ def main() -> int:
     except Unavailable as error:
         print(f"lab: skipped: {error}")
         return 0
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.decode(errors="replace") if isinstance(error.stderr, bytes) else error.stderr or ""
+        print(f"lab: FAILED\n{error}\n{said}".rstrip())
+        return 1
 
 
 def _arguments() -> argparse.Namespace:
@@ -52,12 +56,15 @@ def _lab(given: argparse.Namespace) -> int:
     debian.unpacked(["busybox-static"], home, tools)
     for package in _PACKAGES.values():
         debian.unpacked([package], home, tools, closure=True)
-    failed = []
+    failed, booted = [], 0
     for suite in suites:
         try:
             failed += [f"{suite}: {one}" for one in _kernel(debian, suite, tools, workload, given.pages)]
+            booted += 1
         except Unavailable as error:
             print(f"lab: {suite} skipped: {error}")
+    if not booted:
+        raise Unavailable("no kernel was to be had")
     print("\n".join(["lab: FAILED", *failed]) if failed else "lab: all as it should be")
     return 1 if failed else 0
 
