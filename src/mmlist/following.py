@@ -21,8 +21,8 @@ from mmlist.replay.growing import TICK
 from mmlist.replay.log import BLOCK
 
 SECONDS = 0.1
-"""Between ticks. A line waits for three of them, for six where it shows a new name: what it shows is told
-within a second."""
+"""Between ticks. A line waits for three of them, so what it shows is told within a second; where it shows a new name, for
+six, and for what was kept to be read again."""
 
 
 class Interrupts:
