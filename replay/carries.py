@@ -59,6 +59,7 @@ def carries(
         ),
         releases_visible=clears or (faults and zaps and not pure),
         duplicates_visible=duplicates,
+        duplicates_sure="swap_duplicate" in explicit or {"swap_duplicate", "swap_duplicate_ret"} <= names,
         counts_visible=duplicates and faults and zaps,
         counts_explicit={"swap_duplicate", "swap_free"} <= explicit,
         swapons_visible={"swapon", "swapon_ret"} <= names | text_names,

@@ -16,8 +16,10 @@ Limits
     Counts are known from the allocation on, or from what a free left in swap_map; an unnamed release or a loss makes them
     unknown. Count and ptes are compared where each is an event of its own (swap_duplicate, swap_free, swap_assign,
     swap_clear), when a line shows that the task is out of the page tables. What a count has above the ptes may be the
-    cache of 2.6, or shmem. A count fetched (usage) that differs from the one counted tells of a probe that missed a
-    call, not of a fault of the kernel.
+    cache of 2.6, or shmem; but where ptes are events, one gets what a task has duplicated, before the task duplicates the
+    next. Where probes alone show frees: a second one of the task is told if the first went with the only pte of an mm of the
+    log, and no pte has got the entry since. A count fetched (usage) that differs from the one counted tells of a probe that
+    missed a call, not of a fault of the kernel.
 """
 
 from __future__ import annotations
@@ -73,25 +75,53 @@ def _copied(change: Assigned) -> Finding:
     )
 
 
+_FREED_WITH = "an entry is freed with the pte that lets go of it (mm/memory.c: do_swap_page, zap_pte_range)"
+
+
+_HALVES = {
+    "freed": ("freed here", "swap_free", "no pte of the task has let go of it", _FREED_WITH),
+    "twice": ("freed here", "swap_free", "the task had freed it already, and no pte got it since", _FREED_WITH),
+    "duplicated": (
+        "duplicated here",
+        "swap_duplicate",
+        "no pte has got it, and nobody freed it",
+        "what no pte gets is freed again, before the next is duplicated (mm/rmap.c: try_to_unmap_one)",
+    ),
+    "cleared": (
+        "the pte let go here",
+        "zap_pte_range",
+        "the task has not freed the entry",
+        "who takes the entry out of a pte frees it (mm/memory.c: do_swap_page, zap_pte_range)",
+    ),
+}
+"""Of each half step: role and site of its line, what was not seen up to where it ended, and what should have been."""
+
+
+def _message(change: Unbalanced) -> str:
+    entry = f"swap entry {change.entry:#x}"
+    if change.how == "freed":
+        return f"the count of {entry} is {change.count}, and {change.holders} ptes hold it"
+    if change.how == "twice":
+        return f"{entry} was freed more often than ptes let go of it"
+    if change.how == "duplicated":
+        return f"{entry} was duplicated, and no pte got it"
+    return f"a pte let go of {entry}, and its count was not lowered"
+
+
 def _unbalanced(change: Unbalanced) -> Finding:
-    if change.how != "freed":
-        message = f"a pte let go of swap entry {change.entry:#x}, and its count was not lowered"
-        first = witness(change.step, "the pte let go here", "zap_pte_range")
-        should = "who takes the entry out of a pte frees it (mm/memory.c: do_swap_page, zap_pte_range)"
-        before = "the task has not freed the entry"
-    else:
-        message = f"the count of swap entry {change.entry:#x} is {change.count}, and {change.holders} ptes hold it"
-        first = witness(change.step, "freed here", "swap_free")
-        should = "an entry is freed with the pte that lets go of it (mm/memory.c: do_swap_page, zap_pte_range)"
-        before = "no pte of the task has let go of it"
+    role, site, before, should = _HALVES.get(change.how, _HALVES["cleared"])
+    first = witness(change.step, role, site)
+    last = ("freed again here", "swap_free")
+    if change.how != "twice":
+        last = ("the task is done with the page tables here", "pte_unmap_unlock")
     return Finding(
         change.at,
-        message,
-        [first, witness(change.at, "the task is done with the page tables here", "pte_unmap_unlock", before, should)],
+        _message(change),
+        [first, witness(change.at, *last, before, should)],
         change.mm,
         change.entry,
         since=change.since,
-        explicit=change.how != "unfreed",
+        explicit=change.how not in ("unfreed", "twice"),
         order=[(change.step, change.at)],
         cap="undecided" if change.cut else "proven",
         follows=[("S2", None)] if change.reused else [],

@@ -63,7 +63,8 @@ def check(change: NoProgress | PassedOver | LeftBehind, state: State) -> Iterato
         type=call.type,
         since=change.idle,
         explicit=state.carries.unuse_clears and state.carries.clears_explicit,
-        follows=[(code, one.mm) for one in (unlisted or change.left) for code in ("D4", "M1", "M8", "D6")],
+        follows=[(code, one.mm) for one in (unlisted or change.left) for code in ("D4", "M1", "M8", "D6")]
+        + [("S1", None)],
         episode=call.at.seq,
     )
 

@@ -4,7 +4,7 @@
 no I/O and knows nothing of log lines but their place. The parts: core (what all share), holdings (swap entries),
 membership (who is listed), lives (births, counts, ends), links and fetched (what probes read), swapoffs, drains, failures, walks
 and progress, passes (what a swapoff must not do), borrowing, locks, slots, closed (areas), balance (counts against ptes),
-unfreed (the same by probes), owners.
+unfreed (the same by probes), untaken (duplicates that no pte got), owners.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ class State(Owners):
         self.looked = self.unnamed = 0
         self.forget_slots()
         self.watches = carries.locks
+        self.takes_seen = carries.assigns_explicit and carries.duplicates_sure and not profile.cache_in_count
         self._handlers = self._bind_handlers()
 
     def _bind_handlers(self) -> dict[type[e.Event], Callable[[Any], None]]:
@@ -105,6 +106,8 @@ class State(Owners):
             self.outside_page_tables(event)
         if self.uncounted or self.unpaired:
             self.frees_due(event)
+        if self.takes_seen and self.pending_duplicates:
+            self.duplicates_done(event)
         handler = self._handlers.get(type(event))
         if handler is not None:
             handler(event)

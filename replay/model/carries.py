@@ -21,6 +21,7 @@ class Carries(msgspec.Struct, frozen=True):
     all_joins_visible: bool = False  # the same, where each cause begins and ends
     releases_visible: bool = False  # faults and zaps of swap entries are seen
     duplicates_visible: bool = False  # swap_duplicate
+    duplicates_sure: bool = False  # and that it did not fail: its return, or an event of its own
     counts_visible: bool = False  # whatever changes an entry's count
     counts_explicit: bool = False  # the same, each an event of its own
     swapons_visible: bool = False  # swapon's return

@@ -423,8 +423,9 @@ class Reused(Change):
 class Unbalanced(Change):
     """A task has left the page tables, and its `step` on `entry` is half a step: the count was not changed with a pte.
 
-    `how`: cleared (a pte of `mm` let go, the count was not lowered), unfreed (the same, where probes alone show frees), or
-    freed (lowered to `count`, and `holders` ptes hold it).
+    `how`: cleared (a pte of `mm` let go, the count was not lowered), unfreed (the same, where probes alone show frees), freed
+    (lowered to `count`, and `holders` ptes hold it), twice (the same, where probes alone show frees: lowered again, after
+    the only pte of `mm` let go), or duplicated (raised, and no pte got it).
     """
 
     entry: int

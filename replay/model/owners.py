@@ -10,7 +10,7 @@ import msgspec
 from mmlist.replay import events as e
 from mmlist.replay.model.changes import Leaked
 from mmlist.replay.model.mm import Mm
-from mmlist.replay.model.unfreed import Unfreed
+from mmlist.replay.model.untaken import Untaken
 from mmlist.replay.record import At
 
 _HELD = 16
@@ -26,7 +26,7 @@ class Owned(msgspec.Struct):
     put: At | None = None
 
 
-class Owners(Unfreed):
+class Owners(Untaken):
     """The steps by which tasks come to an mm and leave it. Only of mms that were born in the log, and lost nothing since."""
 
     leak_after: int | None = None

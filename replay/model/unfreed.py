@@ -5,10 +5,13 @@ no events of their own, one may be missed without a sign (a kretprobe has so man
 it takes several of the same kind: a path that forgets the free does so each time.
 
 A free that no clear goes with is of a pte that no hook speaks of: MADV_FREE clears one (mm/madvise.c:
-madvise_free_pte_range). Whoever held the entry does not certainly hold it from there.
+madvise_free_pte_range). Whoever held the entry does not certainly hold it from there. But if the only pte that its mm had of
+the entry is let go by a hook, and none got it since, two frees with that one clear are one too many.
 """
 
 from __future__ import annotations
+
+import msgspec
 
 from mmlist.replay import events as e
 from mmlist.replay.model.balance import OUTSIDE, Balance
@@ -22,13 +25,27 @@ _MOST = 4096
 _BY_ITS_TASK = ("zap", "fault")
 
 
+class Pair(msgspec.Struct):
+    """What a task did with one entry: how many `more` frees than clears, the last of its frees, the mm whose only pte it cleared.
+
+    `renewed`: a pte got the entry since, or the slot was handed out anew.
+    """
+
+    more: int = 0
+    freed: At | None = None
+    alone: int | None = None
+    renewed: bool = False
+
+
 class Unfreed(Balance):
     """Clears by fault or zap that no free of their task follows."""
 
     uncounted: dict[int, dict[int, tuple[At, int | None, str]]]
     never_freed: dict[str, int]
-    unpaired: dict[int, dict[int, int]]
-    """Of each task, since it was last outside the page tables: by entry, how many more frees than clears."""
+    unpaired: dict[int, dict[int, Pair]]
+    """Of each task, by entry: what it did since it was last outside the page tables."""
+    pairs: dict[int, dict[int, Pair]]
+    """The same, by entry and task."""
 
     def forget_slots(self) -> None:
         """Nothing waits: at the beginning, and after a loss."""
@@ -36,6 +53,7 @@ class Unfreed(Balance):
         self.uncounted = {}
         self.never_freed = {}
         self.unpaired = {}
+        self.pairs = {}
 
     def on_swap_clear(self, event: e.SwapClear) -> None:
         """The task's next step on this entry is its free."""
@@ -47,18 +65,68 @@ class Unfreed(Balance):
                 mine[event.entry] = (event.at, event.mm, event.why)
                 if len(mine) > _MOST:
                     del mine[next(iter(mine))]
-        super().on_swap_clear(event)
         pairs = event.observed and carries.clears_explicit and not self.balanced
-        if pairs and self._paired(event.at, event.entry, -1) >= 0:
-            self._doubtful(event.entry, -1)
+        pair = self._pair(event.at, event.entry) if pairs else None
+        if pair is not None and self._only_pte(event):
+            pair.alone = event.mm
+        super().on_swap_clear(event)
+        if pair is not None:
+            pair.more -= 1
+            if pair.more >= 0:
+                self._doubtful(event.entry, -1)
+            if pair.more == 0 and pair.renewed:
+                self._forget(self.key(event.at), event.entry)
+            self._twice(event.at, event.entry, pair)
 
-    def _paired(self, at: At, value: int, by: int) -> int:
-        """How many more frees than clears of the entry the task has made, with this one."""
-        mine = self.unpaired.setdefault(self.key(at), {})
-        more = mine[value] = mine.get(value, 0) + by
-        if len(mine) > _MOST:
-            del mine[next(iter(mine))]
-        return more
+    def _pair(self, at: At, value: int) -> Pair:
+        key = self.key(at)
+        mine = self.unpaired.setdefault(key, {})
+        pair = mine.get(value)
+        if pair is None:
+            pair = mine[value] = Pair()
+            self.pairs.setdefault(value, {})[key] = pair
+            if len(mine) > _MOST:
+                self._forget(key, next(iter(mine)))
+        return pair
+
+    def _forget(self, key: int, value: int) -> None:
+        del self.unpaired[key][value]
+        others = self.pairs[value]
+        del others[key]
+        if not others:
+            del self.pairs[value]
+
+    def _only_pte(self, event: e.SwapClear) -> bool:
+        """Whether the mm, all of whose ptes are known, has no other pte of the entry."""
+        mm = self.mms.get(event.mm) if event.mm else None
+        hold = mm.holdings.get(event.entry) if mm is not None and mm.holdings is not None else None
+        if mm is None or hold is None or not hold.observed or hold.count != 1:
+            return False
+        return mm.born is not None and mm.born.seq > self.loss_seq
+
+    def _twice(self, at: At, value: int, pair: Pair) -> None:
+        """The task has freed the entry twice, where one pte let go."""
+        area, freed = self.areas.get(self.type_of(value)), pair.freed
+        if pair.more <= 0 or pair.alone is None or pair.renewed or freed is None or not at.pid:
+            return
+        if area is not None and area.used is True:
+            pair.more = 0
+            self.emit(Unbalanced(at, value, self.mms.get(pair.alone), "twice", freed, 0, 0, False, False, freed))
+
+    def _renewed(self, value: int) -> None:
+        for pair in self.pairs.get(value, {}).values():
+            pair.renewed = pair.more != 0
+            pair.alone = pair.freed = None
+
+    def on_swap_alloc(self, event: e.SwapAlloc) -> None:
+        """What is freed from here on may be another user's."""
+        self._renewed(event.entry)
+        super().on_swap_alloc(event)
+
+    def on_swap_assign(self, event: e.SwapAssign) -> None:
+        """A pte more that may let go without a hook."""
+        self._renewed(event.entry)
+        super().on_swap_assign(event)
 
     def _doubtful(self, value: int, by: int) -> None:
         """One of the ptes that hold the entry may have let go of it, or (`by` -1) it was another that did."""
@@ -74,13 +142,21 @@ class Unfreed(Balance):
         if self.carries.clears_explicit and not self.balanced and self.swapoff_of(event.at) is None:
             pending = self.pending_duplicates.get(self.key(event.at), ())
             for value in range(event.entry, event.entry + event.nr):
-                if value not in pending and self._paired(event.at, value, 1) > 0:
-                    self._doubtful(value, 1)
+                if value not in pending:
+                    self._freed(event.at, value)
         mine = self.uncounted.get(self.key(event.at))
         if mine:
             for value in range(event.entry, event.entry + event.nr):
                 mine.pop(value, None)
         super().on_swap_free(event)
+
+    def _freed(self, at: At, value: int) -> None:
+        pair = self._pair(at, value)
+        pair.more += 1
+        pair.freed = pair.freed or at
+        if pair.more > 0:
+            self._doubtful(value, 1)
+            self._twice(at, value, pair)
 
     def on_swap_usage(self, event: e.SwapUsage) -> None:
         """One came, of this entry, or of any."""
@@ -103,6 +179,8 @@ class Unfreed(Balance):
         """Before a step on `event`: one that shows its task outside the page tables shows that no free comes any more."""
         if not isinstance(event, OUTSIDE):
             return
+        for value in list(self.unpaired.get(self.key(event.at), ())):
+            self._forget(self.key(event.at), value)
         self.unpaired.pop(self.key(event.at), None)
         for value, (step, address, why) in (self.uncounted.pop(self.key(event.at), None) or {}).items():
             area = self.areas.get(self.type_of(value))

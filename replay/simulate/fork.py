@@ -94,6 +94,8 @@ def copy_pte(k: Kernel, t: Task, parent: Mm, mm: Mm, va: int) -> Steps:
         if k.wrong("fork-joins-before-duplicate") and not k.old:
             yield from join(k, t, mm, parent, "fork")
         if k.wrong("fork-does-not-duplicate") or (yield from swap_duplicate(k, t, pte)):
+            if k.wrong("fork-duplicates-twice"):
+                yield from swap_duplicate(k, t, pte)
             if not k.old:
                 yield from join(k, t, mm, parent, "fork")
             mm.pte[va] = pte

@@ -86,8 +86,9 @@ def try_to_unmap_one(k: Kernel, t: Task, page: Page, mm: Mm) -> Steps:
                 yield from k.lock(t, ptl)
                 yield from join(k, t, mm, k.init_mm, "pageout")
         elif done:  # sharing the exclusive page failed: the entry is put back, the pte stays (5.19 and later)
-            k.tell(t, "swap_free", f"(swap_free+0x0/0x30) entry={entry:#x}")
-            swap_free(k, t, entry, "try_to_unmap_one+0x8b2/0xd00")
+            if not k.wrong("pageout-keeps-duplicate"):
+                k.tell(t, "swap_free", f"(swap_free+0x0/0x30) entry={entry:#x}")
+                swap_free(k, t, entry, "try_to_unmap_one+0x8b2/0xd00")
             done = False
     k.unlock(t, ptl)
     k.tell(t, "try_to_unmap_one_ret", f"(rmap_walk_anon+0xe0/0x310 <- try_to_unmap_one) ret={int(done)}")
