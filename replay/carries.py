@@ -16,12 +16,13 @@ def carries(
     pure: bool,
     threads: bool,
     unuse_clears: bool,
+    unsized: bool = False,
     found_26: bool,
 ) -> Carries:
     """What a log with events of these `names` can say; of them `explicit` are of layer A, `text_names` stand in its text.
 
     `pure`: it has no probes. `threads`: tasks share an mm (CLONE_VM). `unuse_clears`: swap_clear tells of swapoff's own
-    releases. `found_26`: its kernel is of before 5.10.
+    releases. `unsized`: its probes on frees of several entries do not say how many. `found_26`: its kernel is of before 5.10.
     """
 
     def has(*any_of: str) -> bool:
@@ -67,6 +68,9 @@ def carries(
         swapoffs_complete={"swapoff", "swapoff_ret"} <= names | text_names,
         allocs_visible="swap_alloc" in explicit,
         usage_visible=has("__swap_entry_free_ret"),
+        frees_named=not unsized
+        and has("swap_free", "swap_free_nr", "folio_put_swap")
+        and has("free_swap_and_cache", "free_swap_and_cache_nr", "swap_put_entries_direct"),
         walks_visible=has("unuse_pte_range", "unuse_mm"),
         puts_visible=has("mmput"),
         exit_visible=has("exit_mmap"),

@@ -80,6 +80,9 @@ _SMALLEST, _LARGEST = 1024, 8192
 _BEFORE_7_0 = frozenset({"swap_duplicate", "swap_free", "swap_free_nr", "__swap_entry_free_ret"})
 """Functions that 7.0 renamed: folio_dup_swap, swap_dup_entry_direct, folio_put_swap, swap_put_entries_direct."""
 
+_OF_SEVERAL = frozenset({"swap_free_nr", "free_swap_and_cache_nr", "swap_put_entries_direct", "folio_put_swap"})
+"""Frees of `nr` entries at once: what a probe does not fetch, it does not name."""
+
 MT_DUP = "kernel with __mt_dup (6.8 to 6.19)"
 """Among the names of a survey: what the log shows of its kernel does not speak against it."""
 
@@ -130,6 +133,7 @@ class _Votes:
         self.nr = 0
         self.borrowed_flag = 0
         self.unuse_clears = False
+        self.unsized = False
         self.threads = 0
         self.entry_max = 0
 
@@ -149,6 +153,8 @@ class _Votes:
         if self.places is not None:
             self.places.take(record)
         f = fields(record)
+        if name in _OF_SEVERAL and "nr" not in f:
+            self.unsized = True
         if first or len(self.fetched) < len(_FETCHES):
             self.fetched.update(_FETCHES.intersection(f))
         self._addresses(name, f)
@@ -256,6 +262,7 @@ def survey(
         pure=not votes.probes,
         threads=bool(votes.threads),
         unuse_clears=votes.unuse_clears,
+        unsized=votes.unsized,
         found_26=found.aio_names,
     )
     return found

@@ -16,6 +16,7 @@ class Carries(msgspec.Struct, frozen=True):
     unuse_visible: bool = False  # swapoff's walk over an mm is seen, or what it releases
     allocs_visible: bool = False  # every slot's allocation, named (a folio's is by its first slot alone)
     usage_visible: bool = False  # what a free leaves in swap_map
+    frees_named: bool = False  # a probe on each free of a fault and of a zap, with all entries that it is of
     drain_explicit: bool = False  # mmlist_drain
     joins_visible: bool = False  # the causes of both joins are seen: pageout and fork
     all_joins_visible: bool = False  # the same, where each cause begins and ends

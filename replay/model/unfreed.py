@@ -2,7 +2,8 @@
 
 Who clears a pte frees its entry before it leaves the page tables (mm/memory.c: do_swap_page, zap_pte_range). Where frees are
 no events of their own, one may be missed without a sign (a kretprobe has so many instances, a compiler inlines a call), so
-it takes several of the same kind: a path that forgets the free does so each time.
+it takes several of the same kind: a path that forgets the free does so each time. A probe on a free of several entries
+has to say of how many.
 
 A free that no clear goes with is of a pte that no hook speaks of: MADV_FREE clears one (mm/madvise.c:
 madvise_free_pte_range). Whoever held the entry does not certainly hold it from there. But if the only pte that its mm had of
@@ -58,7 +59,8 @@ class Unfreed(Balance):
     def on_swap_clear(self, event: e.SwapClear) -> None:
         """The task's next step on this entry is its free."""
         carries = self.carries
-        if carries.clears_explicit and carries.usage_visible and not self.balanced and event.why in _BY_ITS_TASK:
+        shown = carries.usage_visible or carries.frees_named
+        if carries.clears_explicit and shown and not self.balanced and event.why in _BY_ITS_TASK:
             mm = self.mms.get(event.mm) if event.mm else None
             if event.observed and mm is not None and event.entry in (mm.holdings or ()):
                 mine = self.uncounted.setdefault(self.key(event.at), {})
@@ -91,6 +93,9 @@ class Unfreed(Balance):
 
     def _forget(self, key: int, value: int) -> None:
         del self.unpaired[key][value]
+        self._unlink(key, value)
+
+    def _unlink(self, key: int, value: int) -> None:
         others = self.pairs[value]
         del others[key]
         if not others:
@@ -179,14 +184,20 @@ class Unfreed(Balance):
         """Before a step on `event`: one that shows its task outside the page tables shows that no free comes any more."""
         if not isinstance(event, OUTSIDE):
             return
-        for value in list(self.unpaired.get(self.key(event.at), ())):
-            self._forget(self.key(event.at), value)
-        self.unpaired.pop(self.key(event.at), None)
-        for value, (step, address, why) in (self.uncounted.pop(self.key(event.at), None) or {}).items():
-            area = self.areas.get(self.type_of(value))
-            if area is None or area.used is not True:
-                continue
-            times = self.never_freed[why] = self.never_freed.get(why, 0) + 1
+        key = self.key(event.at)
+        waiting = self.uncounted.pop(key, None)
+        pairs = self.unpaired.pop(key, None) or {}
+        for value in pairs:
+            self._unlink(key, value)
+        for value, (step, address, why) in (waiting or {}).items():
+            if value not in pairs or pairs[value].more < 0:
+                self._never_freed(event.at, value, step, address, why)
+
+    def _never_freed(self, at: At, value: int, step: At, address: int | None, why: str) -> None:
+        area = self.areas.get(self.type_of(value))
+        if area is None or area.used is not True:
+            return
+        times = self.never_freed[why] = self.never_freed.get(why, 0) + 1
+        if times >= _TIMES:
             mm = self.mms.get(address) if address else None
-            if times >= _TIMES:
-                self.emit(Unbalanced(event.at, value, mm, "unfreed", step, 0, 0, False, False, step))
+            self.emit(Unbalanced(at, value, mm, "unfreed", step, 0, 0, False, False, step))
