@@ -5,13 +5,13 @@ This is where the parts are put together, and the only place that reads a log an
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator
 
 from mmlist.replay import apart
 from mmlist.replay import facts as f
 from mmlist.replay.bound import Bound, Ending, Hole, Slip
-from mmlist.replay.events import Event, Lost, Swapoff, TaskExit
+from mmlist.replay.events import Event, Lost, Swapoff, TaskExit, TaskNew
 from mmlist.replay.judge import Judge
 from mmlist.replay.log import Log
 from mmlist.replay.model import State
@@ -22,6 +22,9 @@ from mmlist.replay.orders import MOST_LINES, legal_orders
 from mmlist.replay.reading import Said, hole, read
 from mmlist.replay.record import MARKED, At, Loss, Record, Unparsed
 from mmlist.replay.setup import Setup, doubt
+
+_ENDED = 1024
+"""Tasks that have exited and of which lines may come still: from 6.16 on exit_mm comes behind it (kernel/exit.c: do_exit)."""
 
 _KEPT = frozenset({c.Born, c.Joined, c.Left, c.Zero, c.ExitBegan, c.Freed, c.Drained, c.SwapoffEnded, c.Unlisted})
 
@@ -53,6 +56,7 @@ class History:
         self.step: Callable[[Event], list[c.Change]] = self.state.step
         self.judged: Callable[[list[c.Change]], None] = self.judge.judge
         self.tasks: dict[int, f.TaskSpan] = {}
+        self._ended: deque[f.TaskSpan] = deque()
         self.losses: Counter[str] = Counter()
         self._before_all: Counter[str] = Counter()  # of them, those before the first event of ours
         self._unmarked = False  # events may be missing anywhere
@@ -194,10 +198,30 @@ class History:
                         kept = change
             elif type(event) is Swapoff:
                 kept = c.Saw(at, "swapoff")
-            elif type(event) is TaskExit and (span := self.tasks.get(event.pid)) is not None:
-                span.exit_line = at.line
+            elif type(event) is TaskExit:
+                self._exits(event.pid, at.line)
+            elif (
+                type(event) is TaskNew
+                and (span := self.tasks.get(event.pid)) is not None
+                and span.exit_line is not None
+            ):
+                state.facts.append(self.tasks.pop(event.pid))  # another task takes the pid
         if kept is not None or self._all_events:
             state.facts.append(_event_row(bound, kept, events[0] if events else None))
+
+    def _exits(self, pid: int, line: int) -> None:
+        """Of the tasks that have exited, the oldest become facts."""
+        span = self.tasks.get(pid)
+        if span is None:
+            return
+        if span.exit_line is None:
+            self._ended.append(span)
+        span.exit_line = line
+        if len(self._ended) > _ENDED:
+            span = self._ended.popleft()
+            if self.tasks.get(span.pid) is span:
+                del self.tasks[span.pid]
+                self.state.facts.append(span)
 
     def _loss(self, hole: Hole) -> Iterator[f.Fact]:
         """What is missing. Before the first event of ours, it leaves no other log than one that begins in the middle."""

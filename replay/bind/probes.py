@@ -257,6 +257,7 @@ class Probes(EntryProbes):
         """sched_process_exit: comm pid"""
         pid = field(f, "pid")
         if pid is not None:
+            self.tasks.ended(pid)
             out.append(e.TaskExit(at, pid))
 
     def on_sched_process_free(self, at: At, f: Fields, out: list[e.Event]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import msgspec
 
 from mmlist.replay.record import At
@@ -73,12 +75,17 @@ class Task:
             self.pending_free = None
 
 
+_ENDED = 1024
+"""Tasks whose exit was seen, of which lines may come still: from 6.16 on exit_mm comes behind it (kernel/exit.c: do_exit)."""
+
+
 class Tasks:
-    """All tasks by pid; the idle tasks, which share pid 0, by CPU."""
+    """All tasks by pid; the idle tasks, which share pid 0, by CPU. Of those that have exited, the last ones."""
 
     def __init__(self) -> None:
         """No task is known."""
         self._tasks: dict[int, Task] = {}
+        self._ended: deque[tuple[int, Task]] = deque()
         self._at: At | None = None
         self._now = Task()  # that of `_at`: one line's task is asked for several times
         self.epoch = 0
@@ -102,6 +109,17 @@ class Tasks:
         if task is None:
             task = self._tasks[pid] = Task()
         return task
+
+    def ended(self, pid: int) -> None:
+        """Task `pid` exits."""
+        task = self._tasks.get(pid)
+        if task is None:
+            return
+        self._ended.append((pid, task))
+        if len(self._ended) > _ENDED:
+            pid, task = self._ended.popleft()
+            if self._tasks.get(pid) is task:
+                self.drop(pid)
 
     def drop(self, pid: int) -> None:
         """Task `pid` is gone."""

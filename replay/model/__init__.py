@@ -9,6 +9,7 @@ unfreed (the same by probes), untaken (duplicates that no pte got), owners.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -40,6 +41,8 @@ class State(Owners):
         """See Core."""
         super().__init__(profile, carries, mmlist_offset=mmlist_offset, init_mm=init_mm, shift=shift, grain=grain)
         self.pending_duplicates: dict[int, dict[int, At]] = {}
+        self.at_rest = deque()
+        self.most_at_rest = 1 << 16
         self.early_joins: dict[int, JoinedEarly] = {}
         self.transients: dict[int, Got] = {}
         self.suspects: dict[tuple[int, int], tuple[Unlisted, set[int]]] = {}

@@ -16,7 +16,7 @@ from mmlist.replay.record import At
 
 OUTSIDE = (
     e.MmInit, e.DupMmap, e.MmFork, e.MmForkFailed, e.ExecMmap, e.Mmput, e.FinalPut, e.ExitMmap, e.ExitMmapRet, e.Swapon,
-    e.SwaponRet, e.Swapoff, e.SwapoffRet, e.TryToUnuse, e.TryToUnuseRet, e.SwapoffPass, e.MmlistVisit, e.MmlistDrain,
+    e.SwaponRet, e.Swapoff, e.SwapoffRet, e.TryToUnuse, e.TryToUnuseRet, e.SwapoffPass, e.MmlistVisit, e.MmlistDrain, e.TaskExit,
 )  # fmt: skip
 """Steps that no task takes between a pte and its count: it holds a page table lock there, and all of these may sleep."""
 
@@ -116,6 +116,12 @@ class Balance(ClosedAreas):
             return  # the first half of what it did may be from before the log, or lost
         for value, half in (mine or {}).items():
             self._judge(event.at, value, half, since)
+
+    def on_task_exit(self, event: e.TaskExit) -> None:
+        """The task is gone."""
+        super().on_task_exit(event)
+        self.halves.pop(event.pid, None)
+        self.began.pop(event.pid, None)
 
     def _judge(self, at: At, value: int, half: Half, since: At) -> None:
         area = self.areas.get(self.type_of(value))

@@ -126,6 +126,8 @@ class Borrowing(Passes):
         self.borrowed.pop(event.pid, None)
         self.phases.pop(event.pid, None)
         self.pending_duplicates.pop(event.pid, None)
+        self.outside.pop(event.pid, None)
+        self.told_outside.pop(event.pid, None)
 
     def on_get_task_mm(self, event: e.GetTaskMm) -> None:
         """kernel/fork.c: get_task_mm: NULL for a borrower."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import deque
 
 from mmlist.replay import events as e
 from mmlist.replay.facts import Holding
@@ -31,6 +32,9 @@ class Holdings(Numbers, ABC):
     suspects: dict[tuple[int, int], tuple[Unlisted, set[int]]]
     early_joins: dict[int, JoinedEarly]
     swapons: dict[int, e.Swapon]
+    at_rest: deque[int]
+    most_at_rest: int
+    """Entries that were freed, and that nobody is known to hold, which are kept: of older ones nothing is known any more."""
 
     def swapoff_of(self, at: At) -> SwapoffCall | None:
         """The swapoff that the task of `at` is in."""
@@ -109,8 +113,18 @@ class Holdings(Numbers, ABC):
                 pending.pop(value, None)
             self._count(value, event.at, "free", -1, None)
             self.entry(value).freed_seq = event.at.seq
+            self._rests(value)
         if self.suspects and not pending:
             self.settle_suspects(self.key(event.at))
+
+    def _rests(self, value: int) -> None:
+        """Of the entries that nobody holds, the one that has been free for longest leaves the model."""
+        self.at_rest.append(value)
+        if len(self.at_rest) > self.most_at_rest:
+            oldest = self.at_rest.popleft()
+            entry = self.entries.get(oldest)
+            if entry is not None and entry.holders is None and not entry.count and not entry.reused:
+                del self.entries[oldest]
 
     def _count(self, value: int, at: At, what: str, by: int, mm: Mm | None) -> None:
         entry = self.entry(value)

@@ -193,6 +193,13 @@ class Unfreed(Balance):
             if value not in pairs or pairs[value].more < 0:
                 self._never_freed(event.at, value, step, address, why)
 
+    def on_task_exit(self, event: e.TaskExit) -> None:
+        """The task is gone."""
+        super().on_task_exit(event)
+        self.uncounted.pop(event.pid, None)
+        for value in self.unpaired.pop(event.pid, None) or ():
+            self._unlink(event.pid, value)
+
     def _never_freed(self, at: At, value: int, step: At, address: int | None, why: str) -> None:
         area = self.areas.get(self.type_of(value))
         if area is None or area.used is not True:
