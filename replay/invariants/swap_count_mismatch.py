@@ -17,8 +17,8 @@ Limits
     unknown. Count and ptes are compared where each is an event of its own (swap_duplicate, swap_free, swap_assign,
     swap_clear), when a line shows that the task is out of the page tables. What a count has above the ptes may be the
     cache of 2.6, or shmem; but where ptes are events, one gets what a task has duplicated, before the task duplicates the
-    next. Where probes alone show frees: a second one of the task is told if the first went with the only pte of an mm of the
-    log, and no pte has got the entry since. A count fetched (usage) that differs from the one counted tells of a probe that
+    next. Where probes alone show frees: a second one is told if the first went with the only pte that the task's own mm had of
+    the entry, and no pte has got it since. A count fetched (usage) that differs from the one counted tells of a probe that
     missed a call, not of a fault of the kernel.
 """
 
@@ -80,7 +80,7 @@ _FREED_WITH = "an entry is freed with the pte that lets go of it (mm/memory.c: d
 
 _HALVES = {
     "freed": ("freed here", "swap_free", "no pte of the task has let go of it", _FREED_WITH),
-    "twice": ("freed here", "swap_free", "the task had freed it already, and no pte got it since", _FREED_WITH),
+    "twice": ("freed here", "swap_free", "the task has freed the entry more than once, for one pte", _FREED_WITH),
     "duplicated": (
         "duplicated here",
         "swap_duplicate",
@@ -111,13 +111,10 @@ def _message(change: Unbalanced) -> str:
 def _unbalanced(change: Unbalanced) -> Finding:
     role, site, before, should = _HALVES.get(change.how, _HALVES["cleared"])
     first = witness(change.step, role, site)
-    last = ("freed again here", "swap_free")
-    if change.how != "twice":
-        last = ("the task is done with the page tables here", "pte_unmap_unlock")
     return Finding(
         change.at,
         _message(change),
-        [first, witness(change.at, *last, before, should)],
+        [first, witness(change.at, "the task is done with the page tables here", "pte_unmap_unlock", before, should)],
         change.mm,
         change.entry,
         since=change.since,

@@ -6,8 +6,9 @@ it takes several of the same kind: a path that forgets the free does so each tim
 has to say of how many.
 
 A free that no clear goes with is of a pte that no hook speaks of: MADV_FREE clears one (mm/madvise.c:
-madvise_free_pte_range). Whoever held the entry does not certainly hold it from there. But if the only pte that its mm had of
-the entry is let go by a hook, and none got it since, two frees with that one clear are one too many.
+madvise_free_pte_range), of the task's own mm. Whoever held the entry does not certainly hold it from there. But where the only
+pte that this mm had of the entry is let go by a hook, and none got it since, two frees with that one clear are one too
+many.
 """
 
 from __future__ import annotations
@@ -27,15 +28,17 @@ _BY_ITS_TASK = ("zap", "fault")
 
 
 class Pair(msgspec.Struct):
-    """What a task did with one entry: how many `more` frees than clears, the last of its frees, the mm whose only pte it cleared.
+    """What a task did with one entry: how many `more` frees than clears, and the first of its frees.
 
-    `renewed`: a pte got the entry since, or the slot was handed out anew.
+    `alone` is its own mm, whose only pte of the entry it cleared. `renewed`: a pte has got the entry since, or the slot was
+    handed out; what the task does with it from there makes it `unclear`, as other ptes do that it cleared.
     """
 
     more: int = 0
     freed: At | None = None
     alone: int | None = None
     renewed: bool = False
+    unclear: bool = False
 
 
 class Unfreed(Balance):
@@ -69,16 +72,15 @@ class Unfreed(Balance):
                     del mine[next(iter(mine))]
         pairs = event.observed and carries.clears_explicit and not self.balanced
         pair = self._pair(event.at, event.entry) if pairs else None
-        if pair is not None and self._only_pte(event):
+        if pair is not None and pair.alone is None and self._only_pte(event):
             pair.alone = event.mm
+        elif pair is not None:
+            pair.unclear = True
         super().on_swap_clear(event)
         if pair is not None:
             pair.more -= 1
             if pair.more >= 0:
                 self._doubtful(event.entry, -1)
-            if pair.more == 0 and pair.renewed:
-                self._forget(self.key(event.at), event.entry)
-            self._twice(event.at, event.entry, pair)
 
     def _pair(self, at: At, value: int) -> Pair:
         key = self.key(at)
@@ -88,12 +90,11 @@ class Unfreed(Balance):
             pair = mine[value] = Pair()
             self.pairs.setdefault(value, {})[key] = pair
             if len(mine) > _MOST:
-                self._forget(key, next(iter(mine)))
+                oldest = next(iter(mine))
+                del mine[oldest]
+                self._unlink(key, oldest)
+        pair.unclear = pair.unclear or pair.renewed
         return pair
-
-    def _forget(self, key: int, value: int) -> None:
-        del self.unpaired[key][value]
-        self._unlink(key, value)
 
     def _unlink(self, key: int, value: int) -> None:
         others = self.pairs[value]
@@ -102,26 +103,28 @@ class Unfreed(Balance):
             del self.pairs[value]
 
     def _only_pte(self, event: e.SwapClear) -> bool:
-        """Whether the mm, all of whose ptes are known, has no other pte of the entry."""
+        """Whether the mm, all of whose ptes are known, has no other pte of the entry, and the task no other mm."""
         mm = self.mms.get(event.mm) if event.mm else None
         hold = mm.holdings.get(event.entry) if mm is not None and mm.holdings is not None else None
         if mm is None or hold is None or not hold.observed or hold.count != 1:
             return False
-        return mm.born is not None and mm.born.seq > self.loss_seq
+        own = self.task_mms.get(self.key(event.at))
+        return mm.born is not None and mm.born.seq > self.loss_seq and own in (mm.address, 0)
 
     def _twice(self, at: At, value: int, pair: Pair) -> None:
         """The task has freed the entry twice, where one pte let go."""
         area, freed = self.areas.get(self.type_of(value)), pair.freed
-        if pair.more <= 0 or pair.alone is None or pair.renewed or freed is None or not at.pid:
+        if pair.more <= 0 or pair.alone is None or pair.unclear or freed is None or not at.pid:
             return
         if area is not None and area.used is True:
-            pair.more = 0
             self.emit(Unbalanced(at, value, self.mms.get(pair.alone), "twice", freed, 0, 0, False, False, freed))
 
     def _renewed(self, value: int) -> None:
-        for pair in self.pairs.get(value, {}).values():
-            pair.renewed = pair.more != 0
-            pair.alone = pair.freed = None
+        for key, pair in list(self.pairs.get(value, {}).items()):
+            pair.renewed = True
+            if pair.more == 0:
+                del self.unpaired[key][value]
+                self._unlink(key, value)
 
     def on_swap_alloc(self, event: e.SwapAlloc) -> None:
         """What is freed from here on may be another user's."""
@@ -161,7 +164,6 @@ class Unfreed(Balance):
         pair.freed = pair.freed or at
         if pair.more > 0:
             self._doubtful(value, 1)
-            self._twice(at, value, pair)
 
     def on_swap_usage(self, event: e.SwapUsage) -> None:
         """One came, of this entry, or of any."""
@@ -187,8 +189,9 @@ class Unfreed(Balance):
         key = self.key(event.at)
         waiting = self.uncounted.pop(key, None)
         pairs = self.unpaired.pop(key, None) or {}
-        for value in pairs:
+        for value, pair in pairs.items():
             self._unlink(key, value)
+            self._twice(event.at, value, pair)
         for value, (step, address, why) in (waiting or {}).items():
             if value not in pairs or pairs[value].more < 0:
                 self._never_freed(event.at, value, step, address, why)
