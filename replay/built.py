@@ -15,7 +15,14 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".compiled"
 COMPILED = (
     *("replay/model/*.py", "replay/bind/*.py"),
-    *("replay/history.py", "replay/reading.py", "replay/judge.py", "replay/order.py", "replay/payload.py"),
+    *(
+        "replay/history.py",
+        "replay/reading.py",
+        "replay/judge.py",
+        "replay/order.py",
+        "replay/payload.py",
+        "replay/survey.py",
+    ),
 )
 """Where an event passes. Invariants hear of changes only, which are few: compiled they gain nothing."""
 NOT_USED = ("MMLIST_SOURCES", "MMLIST_PURE")

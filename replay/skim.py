@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from mmlist.grammars import stored
+from mmlist.replay.beside import Beside
 from mmlist.replay.bind import NAMES
 from mmlist.replay.log import Block, Log
 
@@ -55,15 +56,21 @@ def names_in_text(blocks: Iterable[Block], aliases: Mapping[str, frozenset[str]]
         patterns, wanted = _ANY_NAMES, {name.encode(): targets for name, targets in aliases.items()}
     found: set[bytes] = set()
     scanner = stored.scanner() if patterns is _NAMES else None
-    for block in blocks:
+
+    def look(data: bytes) -> None:
         met: set[bytes] = set()
         looked = 0
         if scanner is not None:
-            looked = 1 if scanner.skim(block.data, met) else len(patterns)
+            looked = 1 if scanner.skim(data, met) else len(patterns)
         for rarest, needle, pattern in zip(_RAREST[looked:], _NEEDLES[looked:], patterns[looked:], strict=True):
-            if rarest in block.data and needle in block.data:  # a literal is found ten times as fast
-                met.update(pattern.findall(block.data))
-        found |= wanted.keys() & met
+            if rarest in data and needle in data:  # a literal is found ten times as fast
+                met.update(pattern.findall(data))
+        found.update(wanted.keys() & met)
+
+    beside = Beside(look)
+    for block in blocks:
+        beside.take(block.data)
+    beside.done()
     return frozenset().union(*(wanted[name] for name in found))
 
 

@@ -98,7 +98,7 @@ class Survey(msgspec.Struct):
     """
 
     names: frozenset[str] = frozenset()
-    carries: Carries = msgspec.field(default_factory=Carries)
+    carries: Carries = Carries()
     profile: Profile = PROFILES["modern"]
     profile_reason: str = ""
     mmlist_offset: int | None = None
@@ -110,7 +110,7 @@ class Survey(msgspec.Struct):
     clock: str | None = None
     aio_names: bool = False
     symbols: Relocation | None = None
-    distrusted: dict[str, str] = msgspec.field(default_factory=dict)
+    distrusted: dict[str, str] = {}
 
 
 class _Votes:

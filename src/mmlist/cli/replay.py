@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -29,6 +30,8 @@ from mmlist.report import Report
 from mmlist.timings import Timings
 
 _WORST_FIRST = (CANNOT_RUN, 1, 3, 0)
+_COLLECTED = 20_000, 20, 50
+"""As gc.set_threshold wants it: few of the objects of a replay are in cycles, and all that was imported stays."""
 
 
 def duration(value: str) -> float:
@@ -197,6 +200,8 @@ def run(
     report = Report()
     if database is not None:
         check_writable(database)
+    gc.freeze()
+    gc.set_threshold(*_COLLECTED)
     with shown(log, progress) as watched:
         watched.history = history = times.call("survey", History)(
             log, bundled(log, options), processes=processes and apart.possible()
