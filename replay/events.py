@@ -47,6 +47,10 @@ class MmForkFailed(Event, frozen=True, gc=False):
     ret: int | None
 
 
+class ForkFailed(Event, frozen=True, gc=False):
+    """The fork of the task came to nothing, be it behind the copy (kernel/fork.c: copy_process)."""
+
+
 class ExecMmap(Event, frozen=True, gc=False):
     """The task takes `mm` (fs/exec.c: exec_mmap) and leaves `old`; 2.6.9 joins here. `nr`: mmlist_nr after."""
 

@@ -232,6 +232,7 @@ class Probes(EntryProbes):
         """copy_process returned the child: its pid and mm."""
         pid, mm = field(f, "pid"), self.reader.mm(f)
         if field(f, "task") is not None and self.reader.mm(f, "task") is None:
+            out.append(e.ForkFailed(at))
             return  # an error pointer: all that hangs on it is stale
         self.reader.fetched(at, f, mm, "copy_process_ret", out)
         if pid is not None and mm:

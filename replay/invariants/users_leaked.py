@@ -1,8 +1,8 @@
 """An mm has users long after its last task has gone.
 
 What it says
-    When the last task that had an mm has exited, or gone on to another by exec, mm_users comes to 0 soon: within
-    `--leak-after` (10 s).
+    When the last task that had an mm has exited, or gone on to another by exec, or the fork has failed that made the mm, mm_users
+    comes to 0 soon: within `--leak-after` (10 s).
 
 Why the kernel needs it
     Its memory stays taken, and its swap entries: swapoff has to read them all back for nobody.
@@ -14,7 +14,8 @@ Kernel reference
 Limits
     Suspicious, not wrong: io_uring, KVM and readers of /proc may hold on to it. Only of mms that were born in the log, where
     task_newtask and the tasks' ends are in it; a loss makes all owners unknown. A get and a put are matched by their task: who
-    got may not be who keeps. A log that ends sooner than `--leak-after` says nothing, nor does one without seconds.
+    got may not be who keeps. Where the log ends sooner than `--leak-after`, it is undecided (not told below a hundredth of it);
+    a log without seconds is not checked.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ def check(change: Leaked, state: State) -> Iterator[Finding]:
     getters = change.gets[-_SHOWN:]
     told = f"{len(change.gets)} gets without a put by their task" if change.gets else "no get without a put is known"
     lines = [witness(at, "taken hold of here", "mmget") for at in getters]
-    lines.append(witness(gone, "last task gone here", "exit_mm"))
+    role, site = ("its fork failed here", "copy_process") if change.failed else ("last task gone here", "exit_mm")
+    lines.append(witness(gone, role, site))
     if change.put is not None and change.put not in getters:
         lines.append(witness(change.put, "last put here", "mmput"))
     last = "mm_users is 0 only here" if change.ended else "still in use here"
@@ -49,13 +51,16 @@ def check(change: Leaked, state: State) -> Iterator[Finding]:
             "who took hold of an mm puts it when he is done with it (kernel/fork.c: mmput)",
         )
     )
+    ends = ", where the log ends, sooner than --leak-after" if change.short else ""
+    since = "its fork failed" if change.failed else "its last task has gone"
     yield Finding(
         change.at,
-        f"{name(mm)} has users {seconds:.3g} s after its last task has gone; {told}",
+        f"{name(mm)} has users {seconds:.3g} s after {since}{ends}; {told}",
         sorted(lines, key=lambda line: line.at.seq),
         mm,
         since=mm.born,
         explicit=state.carries.gets_explicit,
+        cap="undecided" if change.short else "proven",
         follows=[("C1", mm), ("C2", mm), ("D6", None)],
     )
 

@@ -67,6 +67,7 @@ class State(Owners):
         self.forget_locks()
         self.owned: dict[Mm, Owned] = {}
         self.owner_of: dict[int, Mm] = {}
+        self.copied: dict[int, Mm] = {}
         self.looked = self.unnamed = 0
         self.forget_slots()
         self.watches = carries.locks

@@ -318,7 +318,8 @@ class Named(Change):
 class Leaked(Change):
     """`mm` has users long after its last task has gone, at `gone`; `ended`: until here.
 
-    `gets` are the last without a put by the same task, `put` is the last put of all.
+    `gets` are the last without a put by the same task, `put` is the last put of all. `short`: the log ends before it is long.
+    `failed`: no task ever had it, at `gone` its fork failed.
     """
 
     mm: Mm
@@ -326,6 +327,8 @@ class Leaked(Change):
     gets: list[At]
     put: At | None
     ended: bool
+    short: bool = False
+    failed: bool = False
 
 
 class MmHandedOut(Change):
