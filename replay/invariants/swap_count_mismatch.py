@@ -17,9 +17,12 @@ Limits
     unknown. Count and ptes are compared where each is an event of its own (swap_duplicate, swap_free, swap_assign,
     swap_clear), when a line shows that the task is out of the page tables. What a count has above the ptes may be the
     cache of 2.6, or shmem; but where ptes are events, one gets what a task has duplicated, before the task duplicates the
-    next. Where probes alone show frees: a second one is told if the first went with the only pte that the task's own mm had of
-    the entry, and no pte has got it since. A count fetched (usage) that differs from the one counted tells of a probe that
-    missed a call, not of a fault of the kernel.
+    next. A count fetched (usage) that differs from the one counted tells of a probe that missed a call, not of a fault of
+    the kernel.
+
+    Where probes alone show frees (likely): three of a kind that did not come; a second one, if the first went with the only
+    pte that the task's own mm had of the entry, and no pte has got it since; three entries with a count after all for whom
+    they were duplicated were freed.
 """
 
 from __future__ import annotations
@@ -87,6 +90,12 @@ _HALVES = {
         "no pte has got it, and nobody freed it",
         "what no pte gets is freed again, before the next is duplicated (mm/rmap.c: try_to_unmap_one)",
     ),
+    "orphaned": (
+        "freed here",
+        "__swap_entry_free",
+        "all for whom it was duplicated have been freed",
+        "each of the count belongs to a pte of some mm, and goes with it (mm/swapfile.c: swap_duplicate, swap_free)",
+    ),
     "cleared": (
         "the pte let go here",
         "zap_pte_range",
@@ -97,6 +106,10 @@ _HALVES = {
 """Of each half step: role and site of its line, what was not seen up to where it ended, and what should have been."""
 
 
+_DONE = "the task is done with the page tables here", "pte_unmap_unlock"
+_LAST = {"orphaned": ("the last who could hold it is freed here", "__mmdrop")}
+
+
 def _message(change: Unbalanced) -> str:
     entry = f"swap entry {change.entry:#x}"
     if change.how == "freed":
@@ -105,6 +118,8 @@ def _message(change: Unbalanced) -> str:
         return f"{entry} was freed more often than ptes let go of it"
     if change.how == "duplicated":
         return f"{entry} was duplicated, and no pte got it"
+    if change.how == "orphaned":
+        return f"the count of {entry} was left at {change.count}, and nobody is left who could hold it"
     return f"a pte let go of {entry}, and its count was not lowered"
 
 
@@ -114,11 +129,11 @@ def _unbalanced(change: Unbalanced) -> Finding:
     return Finding(
         change.at,
         _message(change),
-        [first, witness(change.at, "the task is done with the page tables here", "pte_unmap_unlock", before, should)],
+        [first, witness(change.at, *_LAST.get(change.how, _DONE), before, should)],
         change.mm,
         change.entry,
         since=change.since,
-        explicit=change.how not in ("unfreed", "twice"),
+        explicit=change.how not in ("unfreed", "twice", "orphaned"),
         order=[(change.step, change.at)],
         cap="undecided" if change.cut else "proven",
         follows=[("S2", None)] if change.reused else [],

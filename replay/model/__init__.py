@@ -4,7 +4,8 @@
 no I/O and knows nothing of log lines but their place. The parts: core (what all share), holdings (swap entries),
 membership (who is listed), lives (births, counts, ends), links and fetched (what probes read), swapoffs, drains, failures, walks
 and progress, passes (what a swapoff must not do), borrowing, locks, slots, closed (areas), balance (counts against ptes),
-unfreed (the same by probes), untaken (duplicates that no pte got), owners.
+unfreed (the same by probes), untaken (duplicates that no pte got), orphans (entries that nobody is left to hold),
+owners.
 """
 
 from __future__ import annotations

@@ -428,7 +428,8 @@ class Unbalanced(Change):
 
     `how`: cleared (a pte of `mm` let go, the count was not lowered), unfreed (the same, where probes alone show frees), freed
     (lowered to `count`, and `holders` ptes hold it), twice (the same, where probes alone show frees: lowered again, after
-    the only pte of `mm` let go), or duplicated (raised, and no pte got it).
+    the only pte of `mm` let go), duplicated (raised, and no pte got it), or orphaned (`count` was left, and with `mm` the
+    last has gone who could hold one).
     """
 
     entry: int

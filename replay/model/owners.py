@@ -10,7 +10,7 @@ import msgspec
 from mmlist.replay import events as e
 from mmlist.replay.model.changes import Leaked
 from mmlist.replay.model.mm import Mm
-from mmlist.replay.model.untaken import Untaken
+from mmlist.replay.model.orphans import Orphans
 from mmlist.replay.record import At
 
 _HELD = 16
@@ -32,7 +32,7 @@ class Owned(msgspec.Struct):
     failed: bool = False
 
 
-class Owners(Untaken):
+class Owners(Orphans):
     """The steps by which tasks come to an mm and leave it. Only of mms that were born in the log, and lost nothing since."""
 
     leak_after: int | None = None

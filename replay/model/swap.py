@@ -18,7 +18,8 @@ class Entry(msgspec.Struct):
     """A swap entry that somebody named. `count` None is unknown; it was right at replay position `seq`.
 
     `cached` None is unknown; a slot with count 0 that is not cached is free. `holders`: ids of the mms whose ptes hold
-    it, so far as known. `allocated` is where the slot was handed out, `last` the last step on it; `reused`: to a second
+    it, so far as known; `users` all for whom it was duplicated since it was handed out, and `strangers` that it was for somebody
+    else, too. `allocated` is where the slot was handed out, `last` the last step on it; `reused`: to a second
     one, while the first still held it.
     """
 
@@ -31,6 +32,8 @@ class Entry(msgspec.Struct):
     fresh: bool = False  # allocated, its first duplicate still to come: shmem's would not show
     freed_seq: int = 0
     holders: dict[tuple[int, int], None] | None = None
+    users: dict[tuple[int, int], None] | None = None
+    strangers: bool = False
     allocated: At | None = None
     last: At | None = None
     reused: bool = False
