@@ -1,8 +1,7 @@
 """Entries that have a count though every mm that could hold one has been freed (mm/swapfile.c: __swap_entry_free).
 
 What a free left in swap_map is read from memory, so no missed call explains it. But a duplicate that was missed does (a
-kretprobe has so many instances): then somebody holds the entry of whom the log does not know. So it takes several. Where
-hooks speak of ptes, untaken tells more, and sooner.
+kretprobe has so many instances): then somebody holds the entry of whom the log does not know. So it takes several.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ class Orphans(Untaken):
         """What is left of the count: with nobody there to whom it belongs, it is for ever."""
         super().on_swap_usage(event)
         value = event.entry
-        if value is None or self.carries.clears_explicit or self.profile.cache_in_count:
+        if value is None or self.balanced or self.profile.cache_in_count:
             return
         entry = self.entries[value]
         self.orphans.pop(value, None)
