@@ -11,7 +11,8 @@ Kernel reference
 
 Limits
     Judged by what was observed of inuse_pages in that swapoff, never by who holds what. From probes alone a drain shows
-    as an empty list at swapoff's return; inuse_pages must then be above 0 at its beginning and at its end.
+    as an empty list at swapoff's return; inuse_pages must then be above 0 at its beginning and at its end, with an entry held
+    all the time, or no slot handed out from the beginning until a hundredth of a second behind the end.
 """
 
 from __future__ import annotations

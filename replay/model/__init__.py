@@ -42,6 +42,8 @@ class State(Owners):
         """See Core."""
         super().__init__(profile, carries, mmlist_offset=mmlist_offset, init_mm=init_mm, shift=shift, grain=grain)
         self.pending_duplicates: dict[int, dict[int, At]] = {}
+        self.last_alloc = None
+        self.drains_due = []
         self.at_rest = deque()
         self.most_at_rest = 1 << 16
         self.early_joins: dict[int, JoinedEarly] = {}
@@ -105,6 +107,8 @@ class State(Owners):
             self.progressed(event)
         if self.stray:
             self.not_in_swapoff(event)
+        if self.drains_due:
+            self.drains_settled(event)
         if self.reused or self.lows or self.freed_holding or self.leftover:
             self.settle_slots(event)
         if self.balanced:
@@ -124,6 +128,7 @@ class State(Owners):
         self.look_at_rest()
         self.joins_to_come(None)
         self.nr_settled(None)
+        self.drains_settled(None)
         self.settle_slots(None)
         for key in list(self.early_joins):
             self.joined_early(key)
@@ -158,6 +163,7 @@ class State(Owners):
     def on_lost(self, event: e.Lost) -> None:
         """Events are missing: what was known may have changed unseen, until a line shows it again."""
         self.loss_seq = event.at.seq
+        self.last_alloc = None
         self.pending_duplicates.clear()
         self.suspects.clear()
         self.early_joins.clear()

@@ -27,9 +27,7 @@ _FREES = (e.SwapFree, e.SwapClear, e.SwapUsage, e.PutSwapFolio)
 
 
 class Progress(Walks):
-    """The steps by which a swapoff gets on, or not. `second` is how many units of ts a second has, None if unknown."""
-
-    second: int | None = None
+    """The steps by which a swapoff gets on, or not."""
 
     def progressed(self, event: e.Event) -> None:
         """While swapoffs run, every step is looked at: an entry let go is progress, and time goes by."""

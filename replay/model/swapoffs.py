@@ -14,11 +14,19 @@ MAX_SWAPFILES = 32
 """include/linux/swap.h: types from here on, less those for other uses, are no swap areas."""
 
 
+_ALLOCATES = 100
+"""The part of a second that folio_alloc_swap takes at most: slots that it has reserved show, its return is still to come."""
+
+
 class Swapoffs(Observed):
-    """The steps on areas and on swapoff."""
+    """The steps on areas and on swapoff. `second` is how many units of ts a second has, None if unknown."""
 
     last_inuse: tuple[At, tuple[int, ...]] | None
     last_drain_seq: int = 0
+    second: int | None = None
+    last_alloc: At | None
+    drains_due: list[tuple[Drained, int]]
+    """Drains beside an area in use, which a slot handed out before that time may have come to be in use only since."""
 
     # --- swapon ------------------------------------------------------------------------------------------------------
 
@@ -269,7 +277,36 @@ class Swapoffs(Observed):
         if before is not None and after is not None and before[0] == after[0]:
             kept = self._kept(before[0], call.drain)
             if kept or call.fact.members_before:
-                self.emit(Drained(call.drain, call, before, None, call.fact.members_before or 0, False, kept, event.at))
+                members = call.fact.members_before or 0
+                self._drain_seen(
+                    Drained(call.drain, call, before, None, members, False, kept, event.at), call, event.at
+                )
+
+    def _drain_seen(self, change: Drained, call: SwapoffCall, at: At) -> None:
+        """Without a slot handed out since the swapoff began, no area can have come to be in use (get_swap_pages)."""
+        alloc = self.last_alloc
+        quiet = alloc is not None and alloc.seq < call.at.seq and not self.tied(alloc, call.at)
+        if change.kept or change.busy is None or self.second is None or at.ts is None or not quiet:
+            self.emit(change)
+        else:
+            self.drains_due.append((change, at.ts + self.second // _ALLOCATES))
+
+    def drains_settled(self, event: e.Event | None) -> None:
+        """Before a step on `event` (None: the log has ended): whether a slot was handed out in time."""
+        waiting = []
+        for change, until in self.drains_due:
+            late = event is not None and event.at.ts is not None and event.at.ts > until
+            if event is None or late or isinstance(event, e.SwapAlloc):
+                change.kept = late
+                self.emit(change)
+            else:
+                waiting.append((change, until))
+        self.drains_due = waiting
+
+    def on_swap_alloc(self, event: e.SwapAlloc) -> None:
+        """A slot is handed out; others may have been reserved with it."""
+        self.last_alloc = event.at
+        super().on_swap_alloc(event)
 
     def _kept(self, type_: int, before: At) -> bool:
         """Whether an entry of the area was certainly held since `before`: pages in use may be another's by now.
@@ -313,7 +350,7 @@ class Swapoffs(Observed):
         call.fact.drain_line = at.line
         if self.members:
             kept = busy is not None and self._kept(busy[0], at)  # who swaps after a drain is on the list again
-            self.emit(Drained(at, call, busy, None, len(self.members), False, kept, at))
+            self._drain_seen(Drained(at, call, busy, None, len(self.members), False, kept, at), call, at)
         for mm, seen, _name in call.maybe:
             if mm.listed == MEMBER and self.mms.get(mm.address) is mm:
                 self.leave(mm, "drain", seen, observed=False)
