@@ -11,7 +11,7 @@ CODE := setup.py src replay grammars db tests bench lab docs
 MADE_OF := setup.py replay/wire.c $(filter-out grammars/_expressions.py,$(wildcard grammars/*.lark grammars/*.py grammars/*.[ch]))
 # Compiled anew for what measures or shows the tool; tests run edited sources as they are.
 COMPILED := .compiled/digest
-COMPILED_OF := $(wildcard replay/*.py replay/model/*.py replay/bind/*.py)
+COMPILED_OF := $(wildcard replay/*.py replay/model/*.py replay/bind/*.py db/*.py)
 # Of fuzzing.
 SECONDS := 600
 # Of benchmarks.

@@ -14,7 +14,8 @@ import sys
 import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
-from typing import IO, Any, TypeVar
+from itertools import islice
+from typing import IO, Any, TypeVar, cast
 
 import msgspec
 
@@ -159,19 +160,24 @@ def _pickled(error: BaseException) -> bytes:
 
 def _send(file: IO[bytes], items: Iterable[Any], batch: int) -> Any:
     """Write `items` to `file`; returns what they return. Where they raise, what came before goes first."""
-    dumps, waiting, left = _wire().dumps, [], iter(items)
+    dumps = _wire().dumps
+    returned: Any = None
+
+    def all_of_them() -> Iterator[Any]:
+        nonlocal returned
+        returned = yield from cast(Generator[Any, None, Any], items)  # what is none returns None
+
+    left = all_of_them()
     while True:
+        waiting: list[Any] = []
         try:
-            waiting.append(next(left))
-        except StopIteration as stop:
-            _frame(file, _ITEMS, dumps(waiting))
-            return stop.value
+            waiting.extend(islice(left, batch))  # which keeps what came before an error
         except Exception:
             _frame(file, _ITEMS, dumps(waiting))
             raise
-        if len(waiting) == batch:
-            _frame(file, _ITEMS, dumps(waiting))
-            waiting = []
+        _frame(file, _ITEMS, dumps(waiting))
+        if len(waiting) < batch:
+            return returned
 
 
 def _frame(file: IO[bytes], kind: bytes, data: bytes) -> None:

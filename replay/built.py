@@ -14,17 +14,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".compiled"
 COMPILED = (
-    *("replay/model/*.py", "replay/bind/*.py"),
     *(
+        "replay/model/*.py",
+        "replay/bind/*.py",
         "replay/history.py",
         "replay/reading.py",
         "replay/judge.py",
         "replay/order.py",
-        "replay/payload.py",
-        "replay/survey.py",
     ),
+    *("replay/payload.py", "replay/survey.py", "db/rows.py", "db/load.py"),
 )
-"""Where an event passes. Invariants hear of changes only, which are few: compiled they gain nothing."""
+"""Where an event or a fact passes. Invariants hear of changes only, which are few: compiled they gain nothing."""
 NOT_USED = ("MMLIST_SOURCES", "MMLIST_PURE")
 """Set in the environment, either of these has the sources run; the second also does without the scanner of the grammars."""
 SEEN = ("replay/events.py", "replay/facts.py", "replay/record.py", "replay/invariants/base.py", "setup.py")
@@ -40,8 +40,8 @@ def digest() -> str:
     return hashed.hexdigest()
 
 
-def folders() -> list[str]:
-    """Where to look for modules of this package first; none where nothing is built, or it is of other sources."""
+def folders(package: str = "replay") -> list[str]:
+    """Where to look for modules of `package` first; none where nothing is built, or it is of other sources."""
     try:
         if any(map(os.environ.get, NOT_USED)) or (FOLDER / "digest").read_text(encoding="ascii") != digest():
             return []
@@ -49,4 +49,4 @@ def folders() -> list[str]:
         return []
     if str(FOLDER) not in sys.path:
         sys.path.append(str(FOLDER))  # the library that all of them share
-    return [str(FOLDER / "mmlist" / "replay")]
+    return [str(FOLDER / "mmlist" / package)]

@@ -13,6 +13,8 @@ from mmlist.replay.history import replay
 from mmlist.replay.log import Log
 from mmlist.replay.options import Options
 
+_KEPT = frozenset({Violation, Checked, Statistic, LossRow, UnparsedRow, LedgerRow, Run})
+
 
 class Report(msgspec.Struct):
     """The outcome of one replay. `run` is there once all facts have passed; `number` is its number in the database.
@@ -49,23 +51,27 @@ class Report(msgspec.Struct):
     def watch(self, facts: Iterable[Fact]) -> Iterator[Fact]:
         """Pass `facts` on, keeping what a report is made of."""
         for fact in facts:
-            if isinstance(fact, Violation):
-                self.violations.append(fact)
-            elif isinstance(fact, Checked):
-                self.checked.append(fact)
-            elif isinstance(fact, Statistic):
-                self.statistics.append(fact)
-            elif isinstance(fact, LossRow):
-                self.losses += 1
-            elif isinstance(fact, UnparsedRow):
-                self.unparsed += 1
-                if self.first_unparsed is None or fact.line < self.first_unparsed.line:
-                    self.first_unparsed = fact
-            elif isinstance(fact, LedgerRow):
-                self.lines.append(fact)
-            elif isinstance(fact, Run):
-                self.last = fact
+            if type(fact) in _KEPT:
+                self._keep(fact)
             yield fact
+
+    def _keep(self, fact: Fact) -> None:
+        if isinstance(fact, Violation):
+            self.violations.append(fact)
+        elif isinstance(fact, Checked):
+            self.checked.append(fact)
+        elif isinstance(fact, Statistic):
+            self.statistics.append(fact)
+        elif isinstance(fact, LossRow):
+            self.losses += 1
+        elif isinstance(fact, UnparsedRow):
+            self.unparsed += 1
+            if self.first_unparsed is None or fact.line < self.first_unparsed.line:
+                self.first_unparsed = fact
+        elif isinstance(fact, LedgerRow):
+            self.lines.append(fact)
+        elif isinstance(fact, Run):
+            self.last = fact
 
     def decisive(self, severities: str = "E") -> list[Violation]:
         """The violations that are proven or likely, of these severities."""
