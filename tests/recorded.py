@@ -22,6 +22,7 @@ from mmlist.replay.invariants.base import Finding, Invariant
 from mmlist.replay.judge import Judge
 from mmlist.replay.log import Log
 from mmlist.replay.mapfile import load as load_map
+from mmlist.replay.model.changes import Change
 from mmlist.replay.options import Options
 
 DATA = Path(__file__).parent / "data"
@@ -54,20 +55,30 @@ def replayed(log: Path) -> tuple[list[Fact], list[tuple[str, Finding]]]:
 
 
 def replay_of(
-    log: Path, options: Options, kinds: tuple[type[Fact], ...] = KINDS, *, settle: bool = True
+    log: Path, options: Options, kinds: tuple[type[Fact], ...] = KINDS, hear: Callable[[Change], None] | None = None
 ) -> tuple[list[Fact], list[tuple[str, Finding]]]:
-    """What a replay yields of `kinds`, and the findings behind it; unless `settle`, tied lines are not tried in all orders."""
+    """What a replay yields of `kinds`, and the findings behind it.
+
+    With `hear`, all that the model answers is told to it, and tied lines are not tried in all orders.
+    """
     findings: list[tuple[str, Finding]] = []
-    add = Judge._add
+    add, judge = Judge._add, Judge.judge
 
     def tell(self: Judge, invariant: Invariant, finding: Finding) -> None:
         findings.append((invariant.code, finding))
         add(self, invariant, finding)
 
+    def judged(self: Judge, changes: list[Change]) -> None:
+        for change in changes:
+            if hear is not None:
+                hear(change)
+        judge(self, changes)
+
     with pytest.MonkeyPatch.context() as patch, Log.open(str(log)) as opened:
         patch.setattr(Judge, "_add", tell)
-        if not settle:
+        if hear is not None:
             patch.setattr(history, "MOST_LINES", 0)
+            patch.setattr(Judge, "judge", judged)
         return [fact for fact in replay(opened, options) if isinstance(fact, kinds)], findings
 
 

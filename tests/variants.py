@@ -19,12 +19,16 @@ from random import Random
 from typing import TypeVar
 
 from model_facts import in_short as model_in_short
+from msgspec import Struct
 from recorded import FIXTURES, KINDS, opened_lines, options_of, replay_of
 from rested_on import in_short as finding_in_short
 
 from mmlist.replay.errors import MmlistError
 from mmlist.replay.facts import Run, Violation
+from mmlist.replay.model.changes import Change
+from mmlist.replay.model.mm import Mm
 from mmlist.replay.options import Options
+from mmlist.replay.record import At
 from mmlist.replay.simulate import BUGS, PROFILES, Settings, Simulation
 
 SIMULATED = {"simulated": 2, "probed": 4}
@@ -180,16 +184,20 @@ def made(name: str) -> tuple[Lines, Options]:
 def yielded(name: str) -> Iterator[tuple[str, str]]:
     """What the replay of a variant yields: a kind, and a line of text."""
     log, options = made(name)
+    changes: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "log.trace")
         path.write_text("\n".join(log) + "\n", "utf-8")
         try:
-            facts, findings = replay_of(path, options, (*KINDS, Run), settle=False)
+            facts, findings = replay_of(
+                path, options, (*KINDS, Run), lambda change: changes.append(change_in_short(change))
+            )
         except MmlistError as error:
             yield "error", str(error).replace(folder, "")
             return
     run = facts.pop()
     assert isinstance(run, Run)
+    yield from (("change", change) for change in changes)
     yield "run", f"{run.verdict}, compared {run.compared}, differing {run.differing}"
     found = {fact.id: fact for fact in facts if isinstance(fact, Violation)}
     for fact in facts:
@@ -200,6 +208,25 @@ def yielded(name: str) -> Iterator[tuple[str, str]]:
         else:
             yield type(fact).__name__.lower(), model_in_short(fact)
     yield from (("finding", f"{code} {finding_in_short(finding)}") for code, finding in findings)
+
+
+def change_in_short(change: Change) -> str:
+    """What the model answers, by the names of its fields; an mm by its address, a line by its number."""
+    return f"{type(change).__name__} " + " ".join(plain(getattr(change, name)) for name in change.__struct_fields__)
+
+
+def plain(value: object) -> str:
+    if isinstance(value, At):
+        return f"@{value.line}"
+    if isinstance(value, Mm):
+        return f"{value.address:x}.{value.generation}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(plain, value)) + "]"
+    if value is None or isinstance(value, int | str | bytes):
+        return repr(value)
+    if isinstance(value, Struct):
+        return f"{type(value).__name__}({','.join(plain(getattr(value, name)) for name in value.__struct_fields__)})"
+    return f"{type(value).__name__}{plain(getattr(value, 'at', None))}"
 
 
 def digests(name: str) -> str:

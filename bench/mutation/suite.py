@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import gc
 import os
-import random
 import signal
 import sys
 import time
@@ -124,15 +123,16 @@ def forked(run: Callable[[], str]) -> Callable[[], str]:
     ours, its = os.pipe()
     sys.stdout.flush()
     if (pid := os.fork()) == 0:
-        silence = os.open(os.devnull, os.O_RDWR)
-        for stream in (1, 2):
-            os.dup2(silence, stream)
-        os.close(ours)
-        random.seed(0)
-        answer = b"=" + run().encode()
-        with os.fdopen(its, "wb") as pipe:
-            pipe.write(answer)
-        os._exit(0)
+        try:
+            silence = os.open(os.devnull, os.O_RDWR)
+            for stream in (1, 2):
+                os.dup2(silence, stream)
+            os.close(ours)
+            answer = b"=" + run().encode()
+            with os.fdopen(its, "wb") as pipe:
+                pipe.write(answer)
+        finally:
+            os._exit(0)
     os.close(its)
 
     def wait() -> str:
