@@ -73,8 +73,8 @@ def mutants_of(path: str) -> Iterator[Mutant]:
     parents, places = wrapper.resolve(ParentNodeProvider), wrapper.resolve(PositionProvider)
     for mutation in mutations:
         function, old = mutation.contained_by_top_level_function, mutation.original_node
-        if not isinstance(function, cst.FunctionDef):
-            continue
+        if not isinstance(function, cst.FunctionDef) or old.deep_equals(mutation.mutated_node):
+            continue  # nothing differs: mutmut takes the case of `b"\\0"` for changed
         way = [old]
         while way[-1] is not function:
             way.append(parents[way[-1]])
