@@ -206,7 +206,7 @@ def yielded(name: str) -> Iterator[tuple[str, str]]:
             lines = [step.at.line for step in fact.witness]
             yield "violation", f"{fact.code} {fact.certainty} {fact.at.line} {lines}{cause}"
         else:
-            yield type(fact).__name__.lower(), model_in_short(fact)
+            yield type(fact).__name__.lower(), f"{model_in_short(fact)} {getattr(fact, 'generation', '')}"
     yield from (("finding", f"{code} {finding_in_short(finding)}") for code, finding in findings)
 
 
