@@ -14,11 +14,13 @@ COMPILED := .compiled/digest
 COMPILED_OF := $(wildcard replay/*.py replay/model/*.py replay/bind/*.py db/*.py)
 # Of fuzzing.
 SECONDS := 600
+# Of mutation testing.
+MUTATING := mutmut==3.3.1 coverage
 # Of benchmarks.
 PEERS := .bench/venv
 DEMO := fixtures/captures/mono-b1.trace.gz
 
-.PHONY: help demo test exhaustive check bench peers fuzz lab linear format docs clean
+.PHONY: help demo test exhaustive check bench peers fuzz lab linear mutation format docs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -80,6 +82,10 @@ linear: $(READY) ## whether time grows with the input's size alone, whatever sta
 
 score: $(COMPILED) ## how often the verdict is right, on simulated kernels (ARGS="--small 1000 --seeds 10 --large 5")
 	$(BIN)/python bench/score.py $(ARGS)
+
+mutation: $(READY) ## which changes of the model and the invariants no test notices (ARGS="--seed 5 --sample 200 --in replay/model")
+	@$(BIN)/python -c 'import mutmut, coverage' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check $(MUTATING)
+	PYTHONPATH=bench:src $(BIN)/python -m mutation $(ARGS)
 
 format: $(READY) ## put the code into the project's format
 	$(BIN)/ruff format $(CODE)

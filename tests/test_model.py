@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from mmlist.replay import events as e
 from mmlist.replay.facts import Membership
+from mmlist.replay.model import PROFILES, type_shift
 from mmlist.replay.model.mm import APART, MEMBER, OFF, REMOVED, UNKNOWN
 from mmlist.replay.model.mmlist import Mmlist, Node, rank_between
 
@@ -229,3 +230,9 @@ def test_a_join_that_the_list_showed_before_its_line_is_observed(story):
     assert (mm.membership.evidence, mm.membership.joined_seen_line) == ("observed", seen)
     told.tell("assign a 1")
     assert told.codes() == []
+
+
+def test_the_type_of_an_entry_lies_where_its_kernel_puts_it() -> None:
+    old, modern = PROFILES["2.6.9"], PROFILES["modern"]
+    assert [type_shift(old, (1 << 32) - 1), type_shift(old, 1 << 32), type_shift(old, (1 << 33) - 1)] == [27, 59, 59]
+    assert type_shift(modern, 1 << 20) == 58

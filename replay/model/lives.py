@@ -258,8 +258,7 @@ class Lives(Memberships):
         linked = not implied and mm.seen_linked(at)  # else what `at` saw is of who lives there now
         self.emit(Freed(at, mm, mm.users, fetched, mm.listed, linked, implied))
         self.clear_all(mm, at, "freed")
-        if mm.membership is not None:
-            self.close_membership(mm, at, "freed")
+        self.close_membership(mm, at, "freed")
         if self.linked(mm):
             self.unlink_freed(mm, at)
         life = mm.life
@@ -275,9 +274,7 @@ class Lives(Memberships):
         """
         joined = mm.listed == MEMBER and mm.joined is not None and mm.joined.seq > self.loss_seq
         node = mm.node
-        if mm.membership is not None:
-            self.close_membership(mm, at, "unknown")
-        self.members.pop(mm.address, None)
+        self.close_membership(mm, at, "unknown")
         if self.linked(mm) and not joined:
             self.list.remove(node, at.ts)
         mm.listed = UNKNOWN

@@ -133,9 +133,7 @@ class Looks(Lives):
 
     def _apart(self, mm: Mm, at: At) -> None:
         """`mm` is linked, and not on mmlist."""
-        if mm.membership is not None:
-            self.close_membership(mm, at, "unknown")
-        self.members.pop(mm.address, None)
+        self.close_membership(mm, at, "unknown")
         mm.listed, mm.listed_seq, mm.joined = APART, at.seq, mm.joined or at
         mm.node.unknown(at.ts)
 

@@ -190,9 +190,7 @@ class Memberships(Holdings):
         self.emit(Joined(at, mm, site, before, since, parent, parent_listed, observed, removed, doubtful))
         if apart:
             mm.listed = APART
-            self.members.pop(mm.address, None)
-            if mm.membership is not None:
-                self.close_membership(mm, at, "unknown")
+            self.close_membership(mm, at, "unknown")
             self.check_unlisted(mm, at, "apart", inferred=not observed)
             return
         mm.listed = MEMBER
@@ -284,9 +282,7 @@ class Memberships(Holdings):
         mm.left, mm.left_why = at, why
         if why == "drain":
             mm.drained = at
-        self.members.pop(mm.address, None)
-        if mm.membership is not None:
-            self.close_membership(mm, at, why)
+        self.close_membership(mm, at, why)
         if why != "mmput":
             self.check_unlisted(mm, at, "drained" if why == "drain" else "seen", inferred=not observed)
 
@@ -297,7 +293,7 @@ class Memberships(Holdings):
                 node.mm.listed, node.mm.listed_seq = OFF, at.seq
 
     def close_membership(self, mm: Mm, at: At, why: str) -> None:
-        """End the open span of `mm`."""
+        """End the open span of `mm`, if there is one: who is in `members` has one."""
         span = mm.membership
         if span is None:
             return
