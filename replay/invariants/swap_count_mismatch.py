@@ -136,7 +136,7 @@ def _unbalanced(change: Unbalanced) -> Finding:
         explicit=change.how not in ("unfreed", "twice", "orphaned"),
         order=[(change.step, change.at)],
         cap="undecided" if change.cut else "proven",
-        follows=[("S1", None)] if change.how == "orphaned" else [("S2", None)] if change.reused else [],
+        follows=[("S1", None), ("S5", None)] if change.how == "orphaned" else [("S2", None)] if change.reused else [],
     )
 
 
