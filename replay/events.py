@@ -239,6 +239,13 @@ class SwapDuplicate(Event, frozen=True, gc=False):
     mm: int | None = None
 
 
+class DuplicateUnseen(Event, frozen=True, gc=False):
+    """swap_duplicate of `entry` and the `nr - 1` after it was called, and its return never seen: the count may be up or not."""
+
+    entry: int
+    nr: int
+
+
 class SwapFree(Event, frozen=True, gc=False):
     """The counts of `entry` and the nr-1 after it go down."""
 

@@ -142,7 +142,10 @@ class EntryProbes:
             return
         duplicate = Duplicate(entry, run_length(f), at)
         if self.returns_duplicate:
-            self.tasks.of(at).pending_duplicate = duplicate
+            task = self.tasks.of(at)
+            missed, task.pending_duplicate = task.pending_duplicate, duplicate
+            if missed is not None:
+                out.append(e.DuplicateUnseen(at, missed.entry, missed.nr))
         else:
             self._duplicated(at, duplicate, out)
 

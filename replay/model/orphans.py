@@ -1,7 +1,8 @@
 """Entries that have a count though every mm that could hold one has been freed (mm/swapfile.c: __swap_entry_free).
 
 What a free left in swap_map is read from memory, so no missed call explains it. But a duplicate that was missed does (a
-kretprobe has so many instances): then somebody holds the entry of whom the log does not know. So it takes several.
+kretprobe has so many instances): then somebody holds the entry of whom the log does not know. So it takes several, and
+a call whose return does not come keeps its entry out.
 """
 
 from __future__ import annotations
@@ -50,6 +51,14 @@ class Orphans(Untaken):
                 entry.strangers = True
             elif entry.users is not None:
                 entry.users[mm.address, mm.generation] = None
+
+    def on_duplicate_unseen(self, event: e.DuplicateUnseen) -> None:
+        """One more may hold it, of whom the log does not tell."""
+        for value in range(event.entry, event.entry + event.nr):
+            entry = self.entries.get(value)
+            if entry is not None:
+                entry.strangers = True
+            self.orphans.pop(value, None)
 
     def on_swap_usage(self, event: e.SwapUsage) -> None:
         """What is left of the count: with nobody there to whom it belongs, it is for ever."""
