@@ -63,7 +63,7 @@ bench: $(COMPILED) ## how fast, beside other programs (FILE=log for one of yours
 
 peers: $(READY) ## the libraries that `make bench` compares with, in an environment of their own (1.3 GB)
 	@test -x $(PEERS)/bin/python || $(BIN)/python -m venv $(PEERS)
-	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt setuptools
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt setuptools lark
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 	  --no-build-isolation --editable '.[bench]'
 
