@@ -26,7 +26,7 @@ from mmlist.replay.record import At, Loss, Unparsed
 T = TypeVar("T")
 R = TypeVar("R")
 
-WORTH = 4_000_000
+WORTH = 400_000
 """Bytes of a log's content from which on it is worth it."""
 _BATCH = 1024
 _PIPE = 1 << 20  # bytes; more than the default, so that neither has to wait for the other at each batch

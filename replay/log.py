@@ -20,7 +20,7 @@ from typing import IO, NamedTuple
 from mmlist.grammars import stored
 from mmlist.replay import parts
 from mmlist.replay.bundle import LONGEST as LONGEST_PART
-from mmlist.replay.compressed import damage, opener
+from mmlist.replay.compressed import damage, is_compressed, opener
 from mmlist.replay.container import Piece, unpacking
 from mmlist.replay.converted import Tool, converted, tool_for
 from mmlist.replay.digest import Digest
@@ -31,6 +31,8 @@ LONGEST = 1024 * 1024
 """Bytes of a line beyond which it is no log line."""
 
 _KEPT = 1024
+_PACKED = 10
+"""Times as long as it is stored: about what a compressed log is, or more."""
 _HEAD = 4096
 _TAR_HEAD = 512
 _TAR_DAMAGE = (tarfile.TarError, EOFError, OSError)
@@ -145,6 +147,14 @@ class Log:
         self._read_through()
         assert self._size is not None
         return self._size
+
+    @property
+    def about(self) -> int:
+        """Bytes of the content, or an estimate that costs no pass where it was not read to its end yet."""
+        if self._size is not None:
+            return self._size
+        stored = Path(self._path).stat().st_size
+        return stored * _PACKED if is_compressed(self._path) else stored
 
     def sha256(self) -> str:
         """The hash of the decompressed content, in hex; costs a pass where none went to the end yet."""

@@ -12,7 +12,7 @@ from mmlist.replay.history import History
 T = TypeVar("T")
 
 _MB = 1024 if sys.platform != "darwin" else 1024 * 1024
-_WITHIN = {"store": ("facts",), "facts": ("parse", "bind", "model", "invariants")}
+_WITHIN = {"store": ("facts",), "facts": ("survey", "parse", "bind", "model", "invariants")}
 """The stages that a stage waits for, and whose seconds are not its own."""
 
 

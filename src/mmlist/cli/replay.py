@@ -202,22 +202,27 @@ def run(
         check_writable(database)
     gc.freeze()
     gc.set_threshold(*_COLLECTED)
+    processes = processes and apart.possible()
     with shown(log, progress) as watched:
-        watched.history = history = times.call("survey", History)(
-            log, bundled(log, options), processes=processes and apart.possible()
-        )
-        times.watch(history)
-        facts = report.watch(times.each("facts", history.facts()))
+
+        def facts() -> Iterator[Fact]:
+            watched.history = history = times.call("survey", History)(log, bundled(log, options), processes=processes)
+            times.watch(history)
+            yield from history.facts()
+
+        said = report.watch(times.each("facts", facts()))
         if database is None:
-            for _ in facts:
+            for _ in said:
                 pass
         else:
             report.database = str(database)
-            report.number = _stored(database, facts, times, processes=history.apart)
+            report.number = _stored(database, said, times, processes=processes and log.about >= apart.WORTH)
     return report
 
 
 def _stored(database: Path, facts: Iterator[Fact], times: Timings, *, processes: bool) -> int:
+    """With `processes`, in one that is made before the first fact is asked for: it imports while this one surveys."""
+
     def store(facts: Iterable[Fact]) -> int:
         from mmlist.db.store import store  # imported late: SQLAlchemy costs every start 0.2 s
 
