@@ -37,11 +37,11 @@ class Ordered:
         """Once through all items. Sets `at.seq` of each record: the line number of the record whose turn it takes."""
         chunk: list[Record | Loss] = []
         for item in self._items:
-            if isinstance(item, Unparsed):
-                yield item
-                continue
             if isinstance(item, Record):
                 self._lines.append(item.at.line)
+            elif isinstance(item, Unparsed):
+                yield item
+                continue
             elif item.kind == "backwards":
                 # Another capture: nothing behind it comes before it.
                 self._take(chunk)

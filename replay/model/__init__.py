@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mmlist.replay import events as e
+from mmlist.replay.model.balance import OUTSIDE
 from mmlist.replay.model.borrowing import Phase
 from mmlist.replay.model.carries import Carries
 from mmlist.replay.model.changes import Broken, Change, DrainMisplaced, Got, JoinedEarly, Unlisted
@@ -112,12 +113,11 @@ class State(Owners):
         if self.reused or self.lows or self.freed_holding or self.leftover:
             self.settle_slots(event)
         if self.balanced:
+            self.cpu_seen[at.cpu] = at.seq
+        kind = type(event)
+        if kind in OUTSIDE:
             self.outside_page_tables(event)
-        if self.uncounted or self.unpaired:
-            self.frees_due(event)
-        if self.takes_seen and self.pending_duplicates:
-            self.duplicates_done(event)
-        handler = self._handlers.get(type(event))
+        handler = self._handlers.get(kind)
         if handler is not None:
             handler(event)
         return self.changes

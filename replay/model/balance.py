@@ -14,10 +14,10 @@ from mmlist.replay.model.changes import Unbalanced
 from mmlist.replay.model.closed import ClosedAreas
 from mmlist.replay.record import At
 
-OUTSIDE = (
+OUTSIDE = frozenset({
     e.MmInit, e.DupMmap, e.MmFork, e.MmForkFailed, e.ExecMmap, e.Mmput, e.FinalPut, e.ExitMmap, e.ExitMmapRet, e.Swapon,
     e.SwaponRet, e.Swapoff, e.SwapoffRet, e.TryToUnuse, e.TryToUnuseRet, e.SwapoffPass, e.MmlistVisit, e.MmlistDrain, e.TaskExit,
-)  # fmt: skip
+})  # fmt: skip
 """Steps that no task takes between a pte and its count: it holds a page table lock there, and all of these may sleep."""
 
 
@@ -105,9 +105,8 @@ class Balance(ClosedAreas):
             del mine[next(iter(mine))]
 
     def outside_page_tables(self, event: e.Event) -> None:
-        """Before a step on `event`: if it shows its task outside the page tables, what it has done there is complete."""
-        self.cpu_seen[event.at.cpu] = event.at.seq
-        if not isinstance(event, OUTSIDE):
+        """Before a step on `event`, which shows its task outside the page tables: what it has done there is complete."""
+        if not self.balanced:
             return
         key = self.key(event.at)
         mine, since = self.halves.pop(key, None), self.began.get(key)

@@ -15,12 +15,12 @@ from mmlist.replay.model.swap import SwapoffCall
 from mmlist.replay.model.swapoffs import Swapoffs
 from mmlist.replay.record import At
 
-_SAYS_NOTHING = (
+_SAYS_NOTHING = frozenset({
     e.Fetched, e.FetchedHead, e.FetchedInuse, e.MmlistDel, e.MmlistDrain, e.LockAcquire, e.LockRelease, e.MmFree, e.Mmdrop,
-)  # fmt: skip
+})  # fmt: skip
 """What may stand on a swapoff's task between its drain and its return: its own steps, and frees in interrupts (RCU)."""
 
-_OF_A_SWAPOFF = (e.SwapoffRet, e.TryToUnuse, e.TryToUnuseRet, e.SwapoffPass, e.UnuseMm, e.MmlistVisit)
+_OF_A_SWAPOFF = frozenset({e.SwapoffRet, e.TryToUnuse, e.TryToUnuseRet, e.SwapoffPass, e.UnuseMm, e.MmlistVisit})
 
 
 class Drains(Swapoffs):
@@ -58,10 +58,10 @@ class Drains(Swapoffs):
         """A task has drained, and no line showed it in a swapoff: a return from one, or something else, comes next."""
         key = self.key(event.at)
         drain = self.stray.get(key)
-        if drain is None or event.at is drain.at or isinstance(event, _SAYS_NOTHING):
+        if drain is None or event.at is drain.at or type(event) in _SAYS_NOTHING:
             return
         del self.stray[key]
-        if isinstance(event, _OF_A_SWAPOFF):
+        if type(event) in _OF_A_SWAPOFF:
             return
         drain.evidence = event.at
         self.emit(drain)

@@ -23,7 +23,7 @@ PASSES = 100
 SECONDS = 10
 """Seconds without fewer entries that are enough, whatever was passed."""
 
-_FREES = (e.SwapFree, e.SwapClear, e.SwapUsage, e.PutSwapFolio)
+_FREES = frozenset({e.SwapFree, e.SwapClear, e.SwapUsage, e.PutSwapFolio, e.SwapRelease})
 
 
 class Progress(Walks):
@@ -31,7 +31,7 @@ class Progress(Walks):
 
     def progressed(self, event: e.Event) -> None:
         """While swapoffs run, every step is looked at: an entry let go is progress, and time goes by."""
-        freed = isinstance(event, _FREES) or (isinstance(event, e.SwapRelease) and event.usage is not None)
+        freed = type(event) in _FREES and not (type(event) is e.SwapRelease and event.usage is None)
         value = getattr(event, "entry", None) if freed else None
         for call in self.swapoffs.values():
             if call.idle_since is None:

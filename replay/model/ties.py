@@ -90,7 +90,7 @@ class Ties:
             self._window.append(event)
             if event.at.cpu != self._window[0].at.cpu or self._indexed:
                 self._index()
-        if self.doubts and isinstance(event, (e.MmInit, e.SwapAlloc)):
+        if self.doubts and (type(event) is e.MmInit or type(event) is e.SwapAlloc):
             self._born(event)
 
     def doubt(self, subjects: Iterable[Subject], since: At | None) -> Doubt | None:

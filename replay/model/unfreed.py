@@ -16,7 +16,7 @@ from __future__ import annotations
 import msgspec
 
 from mmlist.replay import events as e
-from mmlist.replay.model.balance import OUTSIDE, Balance
+from mmlist.replay.model.balance import Balance
 from mmlist.replay.model.changes import Unbalanced
 from mmlist.replay.record import At
 
@@ -182,9 +182,10 @@ class Unfreed(Balance):
         elif mine:
             mine.clear()
 
-    def frees_due(self, event: e.Event) -> None:
-        """Before a step on `event`: one that shows its task outside the page tables shows that no free comes any more."""
-        if not isinstance(event, OUTSIDE):
+    def outside_page_tables(self, event: e.Event) -> None:
+        """Before a step on `event`, which shows its task outside the page tables: no free comes any more."""
+        super().outside_page_tables(event)
+        if not self.uncounted and not self.unpaired:
             return
         key = self.key(event.at)
         waiting = self.uncounted.pop(key, None)

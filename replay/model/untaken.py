@@ -8,7 +8,6 @@ the slot is used for ever, and swapoff never ends. Told where ptes are hooks: pr
 from __future__ import annotations
 
 from mmlist.replay import events as e
-from mmlist.replay.model.balance import OUTSIDE
 from mmlist.replay.model.changes import Unbalanced
 from mmlist.replay.model.unfreed import Unfreed
 from mmlist.replay.record import At
@@ -26,9 +25,10 @@ class Untaken(Unfreed):
             self._none_to_come(event.at)
         super().on_swap_duplicate(event)
 
-    def duplicates_done(self, event: e.Event) -> None:
-        """Before a step on `event`: one that shows its task outside the page tables shows that no pte gets one any more."""
-        if isinstance(event, OUTSIDE):
+    def outside_page_tables(self, event: e.Event) -> None:
+        """Before a step on `event`, which shows its task outside the page tables: no pte gets a duplicate any more."""
+        super().outside_page_tables(event)
+        if self.takes_seen:
             self._none_to_come(event.at)
 
     def _none_to_come(self, at: At) -> None:
