@@ -66,7 +66,7 @@ class History:
         self.names: set[str] = set()
         self._slips: list[Slip] = []
         self._slipped = 0  # of a log that grows: slips heard of
-        self.ours: Counter[str] = Counter()
+        self.ours: dict[str, int] = {}
         self._all_events = options.all_events
 
     def _not_carried(self) -> None:
@@ -176,7 +176,7 @@ class History:
         self.seq = seq
         if bound.readable:
             self.names.add(name)
-        self.ours[name] += 1
+        self.ours[name] = self.ours.get(name, 0) + 1
         if seq != at.line:
             state.facts.append(f.Reordered(at.line, seq))
         if pid is not None:
@@ -257,7 +257,7 @@ class History:
     def _settle_order(self) -> None:
         """What the order of tied lines left undecided: judge it in every order, if they are not too many."""
         lines = self.judge.unordered()
-        if not lines or self.late or self.ours.total() > MOST_LINES:
+        if not lines or self.late or sum(self.ours.values()) > MOST_LINES:
             return
         items = [
             item for item in ordered(self.setup.records(self.setup.new_parser())) if not isinstance(item, Unparsed)
@@ -360,7 +360,7 @@ class History:
             options=self.options.text(),
             verdict=verdict,
             reason=reason,
-            events=self.ours.total(),
+            events=sum(self.ours.values()),
             compared=self.state.compared,
             differing=self.state.differing,
             mmlist_offset=found.mmlist_offset,

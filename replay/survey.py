@@ -118,7 +118,7 @@ class _Votes:
 
     def __init__(self, places: Sightings | None = None) -> None:
         self.places = places
-        self.names: Counter[str] = Counter()
+        self.names: dict[str, int] = {}
         self.explicit: set[str] = set()
         self.probes: set[str] = set()
         self.fetched: set[str] = set()
@@ -139,7 +139,7 @@ class _Votes:
 
     def take(self, record: Record) -> None:
         name = record.name
-        seen = self.names[name]
+        seen = self.names.get(name, 0)
         self.names[name] = seen + 1
         if seen >= _ENOUGH and name not in _ALWAYS:
             return
