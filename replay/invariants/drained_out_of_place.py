@@ -14,11 +14,11 @@ Kernel reference
 
 Limits
     Outside of a swapoff: its task was seen to fork, exec, or return from swapon or swapoff before, or does something else
-    than return from a swapoff next; a task that no other line tells about is undecided (and
-    where a removal alone says that it drained, nothing). Without the lock: judged where the log
-    showed that lock taken. From probes alone a drain by a failed swapoff shows as a member whose node points at itself,
-    and a poisoning one as a poisoned node of an mm that is not dying. drain_mmlist that finds an area in use drains
-    nothing, so it is judged for the lock alone, under which it has to look.
+    than return from a swapoff next; a task that no other line tells about is undecided (and where a removal alone says
+    that it drained, nothing). Without the lock: judged where the log showed that lock taken. From probes alone a drain by
+    a failed swapoff, or by one whose walk goes on, shows as a member whose node points at itself, and a poisoning one as
+    a poisoned node of an mm that is not dying. drain_mmlist that finds an area in use drains nothing, so it is judged for
+    the lock alone, under which it has to look.
 """
 
 from __future__ import annotations
@@ -74,15 +74,21 @@ def _in_swapoff(change: DrainMisplaced, state: State) -> Finding:
     assert call is not None and seen is not None
     begins = witness(call.at, "swapoff begins here", "swapoff")
     if change.mm is not None:
-        mm = change.mm
+        mm, failed = change.mm, change.why == "failed"
+        state_then = f"{name(mm)} is on mmlist" if failed else f"{name(mm)} is self-linked"
+        role, site = ("swapoff failed here", "swapoff") if failed else ("the walk goes on here", "try_to_unuse")
+        lines = [
+            witness(seen, role, site, state_then, _SHOULD[change.why]),
+            *([witness(change.at, "self-linked here", "list_del_init")] if change.at is not seen else []),
+        ]
         return Finding(
             change.at,
-            f"{name(mm)} was drained by a swapoff that failed",
+            f"{name(mm)} was drained "
+            + ("by a swapoff that failed" if failed else "before the walk of its swapoff was over"),
             [
                 *([witness(mm.joined, "on mmlist since here", "list_add")] if mm.joined is not None else []),
                 begins,
-                witness(seen, "swapoff failed here", "swapoff", f"{name(mm)} is on mmlist", _SHOULD["failed"]),
-                *([witness(change.at, "self-linked here", "list_del_init")] if change.at is not seen else []),
+                *(lines if failed else reversed(lines)),
             ],
             mm,
             type=call.type,

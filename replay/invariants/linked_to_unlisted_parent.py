@@ -62,8 +62,14 @@ def check(change: Joined | Broken, state: State) -> Iterator[Finding]:
         since=off,
         explicit=change.observed,
         beside=[parent],
-        follows=[("M1", parent), ("M8", parent), ("M2", parent), ("M9", parent), ("D1", None)],
+        follows=_causes(parent),
     )
+
+
+def _causes(parent: Mm) -> list[tuple[str, Mm | None]]:
+    """Why the parent is off mmlist: of itself, or taken off by a drain that was wrong."""
+    own: list[tuple[str, Mm | None]] = [("M1", parent), ("M8", parent), ("M2", parent), ("M9", parent), ("D2", parent)]
+    return [*own, ("D1", None), *([("D2", None)] if parent.left is not None else [])]
 
 
 def _apart(change: Broken, other: Mm) -> Finding:
@@ -84,7 +90,7 @@ def _apart(change: Broken, other: Mm) -> Finding:
         ],
         child,
         since=child.born,
-        follows=[("M1", parent), ("M8", parent), ("M2", parent), ("M9", parent), ("D1", None)],
+        follows=_causes(parent),
         cap="likely",
     )
 
@@ -106,7 +112,7 @@ def _empty(change: Broken, parent: Mm) -> Finding:
         change.mm,
         since=change.at,
         beside=[parent],
-        follows=[("M1", parent), ("M8", parent), ("M2", parent), ("M9", parent), ("D1", None)],
+        follows=_causes(parent),
         explains=[("M3", change.mm)],
     )
 

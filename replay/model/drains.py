@@ -129,6 +129,13 @@ class Drains(Swapoffs):
         """The walk goes on."""
         call.walked_at = at
         self._too_early(call, at)
+        for mm, seen, _ in call.maybe if call.ended is None else ():
+            failed = self.failed_swapoff
+            unseen = failed is not None and failed[1].seq > mm.listed_seq  # it may be that one's doing
+            began = seen.seq > max(call.at.seq, self.loss_seq) and mm.listed_seq > self.loss_seq
+            if began and not unseen and not self.tied(seen, at) and self._drained_wrongly(mm, call):
+                self.emit(DrainMisplaced(seen, "early", call, at, len(self.members), mm))
+                call.fact.drained = 1
         super().walking(call, at)
 
     def _too_early(self, call: SwapoffCall, at: At) -> None:
@@ -170,17 +177,23 @@ class Drains(Swapoffs):
         if (
             failed is not None
             and failed[1].seq > max(mm.listed_seq, self.loss_seq)
-            and self.drained_seq <= mm.listed_seq
+            and self._drained_wrongly(mm, failed[0])
+        ):
+            self.emit(DrainMisplaced(at, "failed", failed[0], failed[1], len(self.members), mm))
+            failed[0].fact.drained = 1
+        super().not_listed(mm, at, name)
+
+    def _drained_wrongly(self, mm: Mm, call: SwapoffCall) -> bool:
+        """Whether the member `mm`, seen self-linked, can have come to be so by nobody but `call`, which should not drain."""
+        return (
+            self.drained_seq <= mm.listed_seq
             and mm.confirmed
             and not mm.dying
             and self.linked(mm)
             and not self.carries.leaves_explicit
             and not self.drained_since(mm)
-            and not any(call is not failed[0] and self.may_drain(call) for call in self.swapoffs.values())
-        ):
-            self.emit(DrainMisplaced(at, "failed", failed[0], failed[1], len(self.members), mm))
-            failed[0].fact.drained = 1
-        super().not_listed(mm, at, name)
+            and not any(other is not call and self.may_drain(other) for other in self.swapoffs.values())
+        )
 
     def _poison(self, mm: Mm, next_: int, prev: int | None, at: At, name: str, final: bool) -> bool:
         """`next` is LIST_POISON1: a drain makes a node point at itself, so that the mm can join again."""
