@@ -62,14 +62,14 @@ def check(change: Joined | Broken, state: State) -> Iterator[Finding]:
         since=off,
         explicit=change.observed,
         beside=[parent],
-        follows=_causes(parent),
+        follows=_causes(mm, parent),
     )
 
 
-def _causes(parent: Mm) -> list[tuple[str, Mm | None]]:
-    """Why the parent is off mmlist: of itself, or taken off by a drain that was wrong."""
+def _causes(child: Mm, parent: Mm) -> list[tuple[str, Mm | None]]:
+    """Why the parent is off mmlist: of itself, or taken off by a drain that was wrong; or the child's node tells nothing."""
     own: list[tuple[str, Mm | None]] = [("M1", parent), ("M8", parent), ("M2", parent), ("M9", parent), ("D2", parent)]
-    return [*own, ("D1", None), *([("D2", None)] if parent.left is not None else [])]
+    return [*own, ("M9", child), ("D1", None), *([("D2", None)] if parent.left is not None else [])]
 
 
 def _apart(change: Broken, other: Mm) -> Finding:
@@ -90,7 +90,7 @@ def _apart(change: Broken, other: Mm) -> Finding:
         ],
         child,
         since=child.born,
-        follows=_causes(parent),
+        follows=_causes(child, parent),
         cap="likely",
     )
 
@@ -112,7 +112,7 @@ def _empty(change: Broken, parent: Mm) -> Finding:
         change.mm,
         since=change.at,
         beside=[parent],
-        follows=_causes(parent),
+        follows=_causes(change.mm, parent),
         explains=[("M3", change.mm)],
     )
 

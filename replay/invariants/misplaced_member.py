@@ -16,7 +16,8 @@ Limits
     Kernels after 7.1 may insert every join after init_mm. Fork joins are judged only where the kernel is known to be no
     later: by the capture header's release, by a join after an mm, or by probes on functions that 7.0 renamed. Explicit
     joins are judged by their `after` against the step that they were made for; else by the first look at the node, where
-    who was on the list long before leaves no other order, and then at most likely.
+    who was on the list long before leaves no other order (a fork's node behind such a member that is not its parent, too), and
+    then at most likely.
 """
 
 from __future__ import annotations

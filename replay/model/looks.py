@@ -202,7 +202,7 @@ class Looks(Lives):
                 self.emit(look)
 
     def look_misplaced(self, mm: Mm, following: Node, before: Node | None, at: At, name: str) -> None:
-        """A join that nobody showed is not where it belongs: after init_mm though its parent is on the list, or at the tail.
+        """A join that nobody showed is not where it belongs: a fork's not after its parent, a pageout's at the tail.
 
         Who was on the list before the join became due, and still is, is behind a pageout's join and before a fork's.
         """
@@ -212,8 +212,11 @@ class Looks(Lives):
         if self.carries.joins_explicit or not self.carries.all_joins_visible or mm.joined is None:
             return
         head, parent = self.list.head, mm.parent
-        if span.joined_by == "fork" and before is head and parent is not None and self._settled(parent, cause):
-            self.emit(Misplaced(at, mm, "fork", mm.joined, parent, None, name))
+        if span.joined_by == "fork" and parent is not None and before is not None and self._settled(parent, cause):
+            after = before.mm  # None: init_mm, where it is the head
+            elsewhere = after is not None and after is not parent and self._settled(after, cause)
+            if before is head or elsewhere:
+                self.emit(Misplaced(at, mm, "fork", mm.joined, parent, after, name))
         elif span.joined_by == "pageout" and following is head and before is not None and before is not head:
             other = mm.node.next.mm if mm.node.next is not None else None
             if other is not None and other is not mm and self._settled(other, cause):
