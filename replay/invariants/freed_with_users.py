@@ -12,7 +12,8 @@ Kernel reference
     (fs/exec.c: bprm_mm_init; kernel/fork.c: fail_nocontext): legal if it never joined.
 
 Limits
-    mm_users is taken from a fetch at the free, or from explicit counts.
+    mm_users is taken from a fetch at the free, or from explicit counts; or a task is known to have the mm that has made no put of
+    it: where puts are explicit, and only of tasks that an exec or task_newtask of their own shows with it.
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ from collections.abc import Iterator
 
 from mmlist.replay.invariants.base import ALL, Finding, Invariant, name, needs, witness
 from mmlist.replay.model import State
-from mmlist.replay.model.changes import Freed
+from mmlist.replay.model.changes import Freed, Kept
 from mmlist.replay.record import At
 
 
-def check(change: Freed, state: State) -> Iterator[Finding]:
+def check(change: Freed | Kept, state: State) -> Iterator[Finding]:
     """A free with users left."""
+    if isinstance(change, Kept):
+        yield _kept(change, state)
+        return
     mm, users = change.mm, change.users
     if change.implied or users is None or users <= 0 or mm.zero is not None:
         return
@@ -57,6 +61,31 @@ def check(change: Freed, state: State) -> Iterator[Finding]:
     )
 
 
+def _kept(change: Kept, state: State) -> Finding:
+    mm, zero = change.mm, change.mm.zero
+    assert zero is not None
+    return Finding(
+        change.at,
+        f"{name(mm)} is freed while task {change.pid} has it",
+        [
+            witness(change.since, "had by a task here", "copy_mm", f"{name(mm)} is the mm of task {change.pid}"),
+            witness(zero, "mm_users reached 0 here", "mmput"),
+            witness(
+                change.at,
+                "freed here",
+                "__mmdrop",
+                f"task {change.pid} has not put {name(mm)}",
+                "a task that exits or execs puts its mm itself, until then it is one of mm_users (kernel/exit.c: exit_mm)",
+            ),
+        ],
+        mm,
+        since=change.since,
+        explicit=state.carries.gets_explicit,
+        order=[(change.since, zero)],
+        follows=[("C5", mm), ("C2", mm), ("C3", mm), ("C1", mm)],
+    )
+
+
 def _since(change: Freed) -> At | None:
     """The first line that it rests on: what told mm_users, and of one user that somebody had the mm, or that it joined."""
     mm = change.mm
@@ -75,6 +104,6 @@ INVARIANT = Invariant(
     "the mm_struct is freed while mm_users is above 0",
     ALL,
     needs("mm_free __mmdrop", "explicit:mmput fetched:users"),
-    (Freed,),
+    (Freed, Kept),
     check,
 )

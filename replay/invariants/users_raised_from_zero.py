@@ -37,6 +37,7 @@ def check(change: Got, state: State) -> Iterator[Finding]:
         f"{name(mm)} is taken hold of although its mm_users had reached 0",
         [
             witness(zero, "mm_users reached 0 here", "__mmput"),
+            *([witness(mm.freed, "freed here", "__mmdrop")] if mm.freed is not None else []),
             witness(
                 change.at,
                 "raised here",
@@ -49,7 +50,7 @@ def check(change: Got, state: State) -> Iterator[Finding]:
         since=zero,
         explicit=change.how != "fetched" and state.carries.births,
         order=[(zero, change.at)],
-        follows=[("C1", mm), ("D9", mm)],
+        follows=[("C1", mm), ("C4", mm), ("D9", mm)],
         episode=zero.seq,
     )
 

@@ -43,6 +43,8 @@ def check(change: Put, state: State) -> Iterator[Finding]:
             "mmput is called only by a holder of one of mm_users, so it is at least 1 at its entry (kernel/fork.c: mmput)",
         )
     )
+    if mm.freed is not None:
+        lines.insert(-1, witness(mm.freed, "freed here", "__mmdrop"))
     yield Finding(
         change.at,
         f"{name(mm)} is put although its mm_users is {change.before}",
@@ -51,7 +53,7 @@ def check(change: Put, state: State) -> Iterator[Finding]:
         alone=change.fetched,
         since=mm.born,
         explicit=state.carries.gets_explicit,
-        follows=[("C2", mm), ("C1", mm)],
+        follows=[("C2", mm), ("C1", mm), ("C4", mm), ("C5", mm)],
         explains=[("C5", mm)] if mm.zero_how == "fetched" else [],
     )
 

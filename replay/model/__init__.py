@@ -20,14 +20,15 @@ from mmlist.replay.model.borrowing import Phase
 from mmlist.replay.model.carries import Carries
 from mmlist.replay.model.changes import Broken, Change, DrainMisplaced, Got, JoinedEarly, Unlisted
 from mmlist.replay.model.core import INIT_MM
+from mmlist.replay.model.keepers import Keepers
 from mmlist.replay.model.mm import MEMBER, Deferred, Mm
-from mmlist.replay.model.owners import Owned, Owners
+from mmlist.replay.model.owners import Owned
 from mmlist.replay.model.profile import PROFILES, Profile, type_shift
 from mmlist.replay.model.swap import SwapoffCall
 from mmlist.replay.record import At
 
 
-class State(Owners):
+class State(Keepers):
     """The whole state of one replay. Nothing but `step` mutates it."""
 
     def __init__(
@@ -72,6 +73,7 @@ class State(Owners):
         self.owned: dict[Mm, Owned] = {}
         self.owner_of: dict[int, Mm] = {}
         self.copied: dict[int, Mm] = {}
+        self.forget_owners()
         self.looked = self.unnamed = 0
         self.forget_slots()
         self.watches = carries.locks
@@ -112,6 +114,8 @@ class State(Owners):
             self.drains_settled(event)
         if self.reused or self.lows or self.freed_holding or self.leftover:
             self.settle_slots(event)
+        if self.freed_kept:
+            self.kept_settled(at)
         if self.balanced:
             self.cpu_seen[at.cpu] = at.seq
         kind = type(event)
@@ -130,6 +134,7 @@ class State(Owners):
         self.nr_settled(None)
         self.drains_settled(None)
         self.settle_slots(None)
+        self.kept_settled(None)
         for key in list(self.early_joins):
             self.joined_early(key)
         for got in self.transients.values():

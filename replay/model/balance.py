@@ -116,6 +116,12 @@ class Balance(ClosedAreas):
         for value, half in (mine or {}).items():
             self._judge(event.at, value, half, since)
 
+    def on_task_new(self, event: e.TaskNew) -> None:
+        """It has done nothing yet."""
+        super().on_task_new(event)
+        if self.balanced:
+            self.began[event.pid] = event.at
+
     def on_task_exit(self, event: e.TaskExit) -> None:
         """The task is gone."""
         super().on_task_exit(event)

@@ -84,6 +84,14 @@ class Freed(Change):
     implied: bool
 
 
+class Kept(Change):
+    """The struct was freed at `at`, and a task that `since` showed with the mm has made no put of it."""
+
+    mm: Mm
+    pid: int
+    since: At
+
+
 class Joined(Change):
     """A join. `before` is what `listed` was, `since` when; `parent` the mm it was linked after (None: init_mm, or unknown).
 

@@ -57,7 +57,7 @@ class Core:
         self.gets_invisible = False
         self.task_mms: dict[int, int] = {}
         self.unseen_release: At | None = None  # an mm ended with entries that no line released: lines are missing
-        self.freed: dict[int, At] = {}  # where the struct at an address was freed, until it is used again
+        self.freed: dict[int, Mm] = {}  # the last one at an address, from its free on until the address is used again
         self.swapoff_over: At | None = None  # where the last swapoff returned, whatever it returned
         self.nr: int | None = None  # mmlist_nr of 2.6.9, as last shown and counted since
         self.nr_at: At | None = None
@@ -86,10 +86,18 @@ class Core:
 
     def gone_beside(self, address: int, at: At) -> bool:
         """Whether what `at` says of the mm at `address` is older than its free: a line of equal time on another CPU."""
-        freed = self.freed.get(address)  # of no life that goes on: a new one takes it out
-        if freed is None or not self.carries.births or freed.seq <= self.loss_seq:
+        gone = self.freed.get(address)  # of no life that goes on: a new one takes it out
+        if gone is None or gone.freed is None or not self.carries.births or gone.freed.seq <= self.loss_seq:
             return False
-        return self.tied(freed, at)
+        return self.tied(gone.freed, at)
+
+    def gone_before(self, address: int, at: At) -> Mm | None:
+        """The mm that was freed at `address` before `at`, if the log would show who took it since; else None."""
+        gone = self.freed.get(address)
+        if gone is None or gone.freed is None or gone.zero is None or gone.freed.seq <= self.loss_seq:
+            return None
+        complete = self.carries.births and self.carries.gets_explicit and not self.gets_invisible
+        return gone if complete and not self.tied(gone.freed, at) else None
 
     def new_mm(self, address: int, at: At) -> Mm:
         """A new generation at `address`, nothing known of it."""

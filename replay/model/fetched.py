@@ -37,8 +37,10 @@ class Observed(Links):
         """Whether the drain of `call` may be under way."""
 
     def on_fetched(self, event: e.Fetched) -> None:
-        """A probe's fetch of one mm; one of equal time with its free was before it."""
-        if self.gone_beside(event.mm, event.at):
+        """A probe's fetch of one mm; one of equal time with its free was before it, and a freed one says nothing."""
+        if event.mm in self.freed and (
+            self.gone_beside(event.mm, event.at) or self.gone_before(event.mm, event.at) is not None
+        ):
             return
         mm = self.mm_at(event.mm, event.at)
         if event.users is not None:

@@ -102,6 +102,9 @@ class Lives(Memberships):
 
     def on_mmget(self, event: e.Mmget) -> None:
         """include/linux/sched/mm.h: mmget, and what get_task_mm does."""
+        gone = self.gone_before(event.mm, event.at)
+        if gone is not None:
+            self.emit(Got(event.at, gone, 0, gone.zero, "mmget"))
         mm = self.mm_at(event.mm, event.at)
         self.get(mm, event.at, event.users, "mmget")
 
@@ -119,6 +122,10 @@ class Lives(Memberships):
     def on_mmput(self, event: e.Mmput) -> None:
         """kernel/fork.c: mmput. A probed `users=1` is no proof of zero: the value is racy."""
         if self.gone_beside(event.mm, event.at):
+            return
+        gone = self.gone_before(event.mm, event.at)
+        if gone is not None:
+            self.emit(Put(event.at, gone, 0, False))
             return
         mm = self.mm_at(event.mm, event.at)
         if self.transients.pop(self.key(event.at), None) is not None:
@@ -264,7 +271,8 @@ class Lives(Memberships):
         life = mm.life
         if not implied:
             life.freed_line, life.freed_ts = at.line, at.ts
-            self.freed[mm.address] = at
+            mm.freed = at
+            self.freed[mm.address] = mm
         self.end_life(mm, at)
 
     def renew(self, mm: Mm, at: At) -> Mm:

@@ -76,17 +76,20 @@ class Looks(Lives):
         return mm is not None and (mm.born is not None or mm.used is not None)
 
     def _freed_before(self, link: int | None, at: At) -> bool:
-        if link is None or self.offset is None or not self.carries.births:
+        if not self.carries.births:
             return False
-        freed = self.freed.get(link - self.offset)
+        freed = self._freed_at(link)
         return freed is not None and freed.seq > self.loss_seq and freed.seq < at.seq and not self.tied(freed, at)
 
     def freed_since(self, link: int | None, at: At) -> bool:
         """Whether the mm that `link` points into was freed after `at`."""
-        if link is None or self.offset is None:
-            return False
-        freed = self.freed.get(link - self.offset)
+        freed = self._freed_at(link)
         return freed is not None and freed.seq > at.seq
+
+    def _freed_at(self, link: int | None) -> At | None:
+        """Where the mm that `link` points into was freed; None if it is none, or its address was used again."""
+        gone = self.freed.get(link - self.offset) if link is not None and self.offset is not None else None
+        return gone.freed if gone is not None else None
 
     def look(self, mm: Mm, odd: str, next_: int, prev: int | None, at: At, name: str) -> None:
         """Tell the odd look of `mm` that `at` shows, if no change under way may have made it."""
@@ -111,7 +114,7 @@ class Looks(Lives):
                     self._apart(one, at)
                     self.check_unlisted(one, at, "apart", inferred=True)
         else:
-            freed = self.freed.get(next_ - self.offset) or self.freed.get((prev or 0) - self.offset)
+            freed = self._freed_at(next_) or self._freed_at(prev)
             self.broken_look(at, mm, odd, next_, prev, name, first=freed, sure=True)
 
     def look_empty(self, at: At, name: str) -> None:

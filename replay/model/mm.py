@@ -78,6 +78,7 @@ class Mm:
         "exit_ended",
         "final_put",
         "fork_failed",
+        "freed",
         "generation",
         "half",
         "holdings",
@@ -140,6 +141,7 @@ class Mm:
         self.fork_failed: At | None = None
         self.exit_began: At | None = None
         self.exit_ended: At | None = None
+        self.freed: At | None = None
         self.used: At | None = None  # the last line that showed that a task had it, or a fork filled it
         self.duplicated: At | None = None
         self.holdings: dict[int, Hold] | None = None

@@ -81,7 +81,13 @@ _CATALOGUE = (
     ),
     # swapoff's walk.
     Bug("walk-takes-dead-mm", "D9", "try_to_unuse skips an mm without users", also=("C2",), rare=True),
-    Bug("walk-does-not-get", "C1", "try_to_unuse takes a user of what it walks", ALL, also=("C3", "D9", "C2", "B3")),
+    Bug(
+        "walk-does-not-get",
+        "C1",
+        "try_to_unuse takes a user of what it walks",
+        ALL,
+        also=("C2", "C3", "C4", "D9", "B3"),
+    ),
     Bug("walk-forgets-put", "C6", "try_to_unuse puts the mm that it leaves", ALL, rate=0.5, pace=_SLOW),
     Bug("walk-puts-under-lock", "L3", "mmlist_lock is dropped before mmput", ("modern",), locks=True, views=EXPLICIT),
     Bug("walk-stops-early", "D6", "the walk goes round the list", ALL, rare=True),
@@ -123,7 +129,7 @@ _CATALOGUE = (
         "S4",
         "a slot handed out is counted in inuse_pages",
         ("modern",),  # in 2.6 no more than drain_mmlist looks at it, and the walk at swap_map
-        also=("D1", "D5"),
+        also=("D1", "D5", "D6"),  # swapoff spins where it has gone below zero
         rate=0.3,
         rare=True,  # nothing but a drain tells of inuse_pages
     ),

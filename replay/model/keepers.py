@@ -1,0 +1,155 @@
+"""Tasks that still have an mm when it is freed: somebody has put the user that was theirs.
+
+A task's mm is one of mm_users, which it puts itself, when it exits or has taken another mm (kernel/exit.c: exit_mm; fs/exec.c:
+exec_mmap). So of each task that the log shows with an mm, the log shows a put, before the last. Only where puts are explicit;
+and where the last was not the first step on the mm of who made it: one of its tasks, or who had got it and put it once too often.
+"""
+
+from __future__ import annotations
+
+from mmlist.replay import events as e
+from mmlist.replay.model.changes import Kept
+from mmlist.replay.model.mm import Mm
+from mmlist.replay.model.owners import Owners
+from mmlist.replay.record import At
+
+
+class Keepers(Owners):
+    """The steps that show a task with an mm, and those by which it may have left it."""
+
+    keeps: dict[int, Mm]
+    keepers: dict[Mm, dict[int, At | None]]
+    """Tasks by pid, and the line that showed each with the mm; None: it has left it."""
+    strangers: dict[Mm, dict[int, int]]
+    """Gets less puts of each task that never had the mm."""
+    given: dict[int, Mm]
+    """By the pid of a child that may not come to be, the mm that its fork made."""
+    freed_kept: list[Kept]
+    """Told when no line of equal time can come that shows the task leave."""
+
+    def forget_owners(self) -> None:
+        """Tasks may have come and gone unseen."""
+        super().forget_owners()
+        self.keeps = {}
+        self.keepers = {}
+        self.strangers = {}
+        self.given = {}
+        self.freed_kept = []
+
+    def on_mm_init(self, event: e.MmInit) -> None:
+        """Another mm: who had the one before at its address is not known, if its free was not seen."""
+        if (old := self.mms.get(event.mm)) is not None:
+            self._forget(old)
+        super().on_mm_init(event)
+
+    def on_task_mm(self, event: e.TaskMm) -> None:
+        """A task takes an mm, or a fork made one for it."""
+        super().on_task_mm(event)
+        pid, mm = event.pid, self.mms.get(event.mm)
+        if pid != event.at.pid:
+            self._leaves_it(pid)
+            if mm is not None:
+                self.given[pid] = mm
+            return
+        self._keeps(pid, mm, event.at)
+
+    def on_exec_mmap(self, event: e.ExecMmap) -> None:
+        """A thread that execs takes the pid of its group's first (fs/exec.c: de_thread): who it was, has left its mm."""
+        super().on_exec_mmap(event)
+        pid = event.at.pid
+        if pid is None or pid in self.keeps:
+            return
+        its = [mm for mm, tasks in self.keepers.items() if pid in tasks]
+        for mm in its or list(self.keepers):
+            self._forget(mm)
+
+    def on_task_new(self, event: e.TaskNew) -> None:
+        """The child is there: with what its fork made, or with its parent's mm."""
+        super().on_task_new(event)
+        mm = self.given.pop(event.pid, None)
+        if event.shared:
+            mm = self.keeps.get(event.parent_pid) if event.parent_pid is not None else None
+        self._keeps(event.pid, mm if event.shared is not None else None, event.at)
+
+    def on_task_exit(self, event: e.TaskExit) -> None:
+        """The task is gone."""
+        super().on_task_exit(event)
+        self._leaves_it(event.pid)
+
+    def on_mmget(self, event: e.Mmget) -> None:
+        """A user more, the task's own."""
+        super().on_mmget(event)
+        self._takes(event.at, self.mms.get(event.mm), 1)
+
+    def on_mmlist_visit(self, event: e.MmlistVisit) -> None:
+        """swapoff takes a user of what it walks; where the line shows no more of them than there were, it has not."""
+        mm = self.mms.get(event.mm)
+        taken = not (mm is not None and self.counts(mm) and event.users is not None and event.users == mm.users)
+        super().on_mmlist_visit(event)
+        if event.got:
+            self._takes(event.at, mm, int(taken))
+
+    def _takes(self, at: At, mm: Mm | None, users: int) -> None:
+        pid = at.pid
+        if pid is not None and mm in self.keepers and pid not in self.keepers[mm]:
+            held = self.strangers.setdefault(mm, {})
+            held[pid] = held.get(pid, 0) + users
+
+    def on_mmput(self, event: e.Mmput) -> None:
+        """The task's own put: of its mm, or of a get, which does not show."""
+        mm = self.mms.get(event.mm)
+        super().on_mmput(event)
+        pid = event.at.pid
+        if mm is None or pid is None or mm not in self.keepers:
+            return
+        own, held = pid in self.keepers[mm], self.strangers.get(mm)
+        if self.keeps.get(pid) is mm:
+            self._leaves_it(pid)
+        elif held is not None and pid in held:
+            held[pid] -= 1
+        if mm.zero is event.at and not own and (held is None or held.get(pid, 0) >= 0):
+            self._forget(mm)
+
+    def on_mm_free(self, event: e.MmFree) -> None:
+        """Who has it still, did not put it."""
+        mm = self.mms.get(event.mm)
+        super().on_mm_free(event)
+        if mm is None:
+            return
+        for pid, since in self._forget(mm).items():
+            if (
+                since is not None
+                and pid != event.at.pid
+                and mm.zero is not None
+                and self.counts(mm)
+                and not self.tied(since, mm.zero)
+            ):
+                self.freed_kept.append(Kept(event.at, mm, pid, since))
+
+    def kept_settled(self, at: At | None) -> None:
+        """Tell what no line of equal time with `at`, or with a later one, can explain; None: the log has ended."""
+        waiting = self.freed_kept
+        self.freed_kept = [one for one in waiting if at is not None and self.tied(one.at, at)]
+        for one in waiting:
+            if one not in self.freed_kept:
+                self.emit(one)
+
+    def _keeps(self, pid: int, mm: Mm | None, at: At) -> None:
+        self._leaves_it(pid)
+        if mm is not None:
+            self.keeps[pid] = mm
+            self.keepers.setdefault(mm, {})[pid] = at
+
+    def _forget(self, mm: Mm) -> dict[int, At | None]:
+        tasks = self.keepers.pop(mm, {})
+        for pid in [pid for pid, since in tasks.items() if since is not None]:
+            del self.keeps[pid]
+        self.strangers.pop(mm, None)
+        return tasks
+
+    def _leaves_it(self, pid: int) -> None:
+        mm = self.keeps.pop(pid, None)
+        if mm is not None:
+            self.keepers[mm][pid] = None
+        if self.freed_kept:
+            self.freed_kept = [one for one in self.freed_kept if one.pid != pid]
