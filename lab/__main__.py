@@ -12,8 +12,8 @@ from lab import guest, judged
 from lab.debian import Debian, Unavailable, codename
 
 FOLDER = Path(".lab")
-PROGRAMS = ("trace-cmd", "perf")
-_PACKAGES = {"trace-cmd": "trace-cmd", "perf": "linux-perf"}
+PROGRAMS = ("trace-cmd", "perf", "bpftrace")
+_PACKAGES = {"trace-cmd": "trace-cmd", "perf": "linux-perf", "bpftrace": "bpftrace"}
 MMLIST = [sys.executable, "-m", "mmlist"]
 
 

@@ -19,6 +19,9 @@ from lab.debian import Unavailable
 SWAP, RESULTS = 32 << 20, 256 << 20
 """Bytes of each swap area, and of the disk that the results come out on; holes until they are written."""
 
+MEMORY = "2048"
+"""MiB: bpftrace brings LLVM, which is there twice while the kernel unpacks it."""
+
 SECONDS = 600
 """A boot that takes longer than this hangs: it takes one or two minutes."""
 
@@ -84,7 +87,7 @@ def boot(image: Path, initrd: bytes, arch: str, folder: Path) -> Path:
             file.truncate(size)
     (folder / "initramfs.gz").write_bytes(initrd)
     command = [
-        *machine.command, "-accel", "tcg,thread=multi", "-smp", "2", "-m", "512", "-display", "none", "-nic", "none",
+        *machine.command, "-accel", "tcg,thread=multi", "-smp", "2", "-m", MEMORY, "-display", "none", "-nic", "none",
         "-no-reboot", "-serial", f"file:{folder / 'console.txt'}", "-kernel", str(image),
         "-initrd", str(folder / "initramfs.gz"), "-append", f"console={machine.console} panic=-1",
     ]  # fmt: skip

@@ -9,7 +9,8 @@ mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev 2>/dev/null
 mount -t tracefs nodev /sys/kernel/tracing
-tracefs=/sys/kernel/tracing
+mount -t debugfs nodev /sys/kernel/debug
+tracefs=/sys/kernel/tracing debugfs=/sys/kernel/debug
 
 say() { echo "lab: $*"; }
 
@@ -88,14 +89,26 @@ told() { # perf, and wait until it has heard
 recording() { # by what?
     case $1 in
     perf) [ -s perf.data ] ;;
+    bpftrace) # attaches one probe after the other
+        attached=$now now=$(wc -l <$debugfs/kprobes/list)
+        [ "$now" -gt 0 ] && [ "$now" = "$attached" ] && sleep 3 && [ "$(wc -l <$debugfs/kprobes/list)" = "$now" ]
+        ;;
     *) [ "$(cat $tracefs/events/mmlist/enable 2>/dev/null)" = 1 ] ;;
     esac
 }
 
-recorded() { # phase: what `mmlist probes --syntax trace-cmd` or perf wrote, ended as a person ends it
+started() { # by what: what `mmlist probes --syntax` wrote for it
+    case $1 in
+    bpftrace) exec bpftrace -q -o trace.txt /lab/bpftrace ;;
+    *) exec sh "/lab/$1" ;;
+    esac
+}
+
+recorded() { # phase: by trace-cmd, perf or bpftrace, ended as a person ends it
     mkdir "/tmp/$1"
     cd "/tmp/$1" || return
-    sh "/lab/$1" >>"/out/$1.log" 2>&1 &
+    now=0
+    started "$1" >>"/out/$1.log" 2>&1 &
     shell=$!
     while kill -0 $shell 2>/dev/null && ! recording "$1"; do
         sleep 1
@@ -120,7 +133,7 @@ uname -a >/out/uname.txt
 for phase in kprobe fprobe; do
     [ ! -f /lab/$phase ] || captured $phase "$(cat /lab/pages)"
 done
-for phase in trace-cmd perf; do
+for phase in trace-cmd perf bpftrace; do
     [ ! -f /lab/$phase ] || [ ! -x /usr/bin/$phase ] || recorded $phase 64
 done
 cat $tracefs/kprobe_events >/out/left_behind

@@ -53,7 +53,7 @@ def check(change: Put, state: State) -> Iterator[Finding]:
         alone=change.fetched,
         since=mm.born,
         explicit=state.carries.gets_explicit,
-        follows=[("C2", mm), ("C1", mm), ("C4", mm), ("C5", mm)],
+        follows=[("C2", mm), ("C1", mm), ("C4", mm), *([("C5", mm)] if mm.freed is not None else [])],
         explains=[("C5", mm)] if mm.zero_how == "fetched" else [],
     )
 

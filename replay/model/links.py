@@ -137,7 +137,7 @@ class Links(Looks):
         leaving = expected.mm
         if leaving is not None and leaving.listed == MEMBER:
             draining = any(call.drain is not None for call in self.swapoffs.values())
-            if leaving.exit_began is not None or draining:
+            if leaving.exit_began is not None or draining or self.drained_since(leaving):
                 why = "mmput" if leaving.exit_began is not None else "drain"
                 self.leave(leaving, why, at, observed=False)
                 if self.carries.leaves_explicit:
