@@ -97,9 +97,15 @@ recording() { # by what?
     esac
 }
 
+read_all() { # what a recorder still has in its buffers is gone when it is interrupted: wait until its file grows no more
+    until size=$(wc -c <"$1") && sleep 5 && [ "$(wc -c <"$1")" = "$size" ]; do
+        :
+    done
+}
+
 started() { # by what: what `mmlist probes --syntax` wrote for it
     case $1 in
-    bpftrace) exec bpftrace -q -o trace.txt /lab/bpftrace ;;
+    bpftrace) BPFTRACE_PERF_RB_PAGES=4096 exec bpftrace -q -o trace.txt /lab/bpftrace ;;
     *) exec sh "/lab/$1" ;;
     esac
 }
@@ -115,6 +121,7 @@ recorded() { # phase: by trace-cmd, perf or bpftrace, ended as a person ends it
     done
     [ "$1" != perf ] || sleep 3 # nothing says when it has opened all of them
     work "$1" "$2"
+    [ "$1" != bpftrace ] || read_all trace.txt
     # shellcheck disable=SC2046 # trace-cmd has a process for each CPU
     kill -INT $(pidof "$1")
     wait $shell

@@ -49,11 +49,13 @@ class Reached(msgspec.Struct, gc=False):
 class Ending(msgspec.Struct):
     """What is known of a log when it was read to its end.
 
+    `printed`: how many records the program that printed the log says that it printed, None if it does not.
     `last_times` are the last by CPU; `lacking` and `buffers` as the parser's; `late` records came too late to be put in
     order; `mapped` counts as Setup's.
     """
 
     ledger: Ledger
+    printed: int | None
     last_times: dict[int, int]
     ts_unit: str
     dialect: str

@@ -59,7 +59,7 @@ class History:
         self._ended: deque[f.TaskSpan] = deque()
         self.losses: Counter[str] = Counter()
         self._before_all: Counter[str] = Counter()  # of them, those before the first event of ours
-        self._unmarked = False  # events may be missing anywhere
+        self._unmarked = ""  # the kind of a loss that may be anywhere
         self.seq = 0
         self._last: At | None = None
         self.late = ""
@@ -96,10 +96,7 @@ class History:
         if ending.late:
             self.late = f"{ending.late} lines stand further out of order than can be sorted"
             self.judge.mistrust(self.late)
-        if self.setup.kit.loses and not self.losses:
-            # The buffers' own count says so, or is gone, and no line says where.
-            self._unmarked = True
-            self.losses[self.setup.kit.loss] = self.setup.kit.lost or 1
+        yield from self._count_missing(ending)
         self._conclude(state, self.judge, self._last)
         self._not_carried()
         self._settle_order()
@@ -111,6 +108,21 @@ class History:
         yield from (f.LedgerRow(*row) for row in ending.ledger.rows(self.ours))
         yield from self._statistics()
         yield self._run()
+
+    def _count_missing(self, ending: Ending) -> Iterator[f.Fact]:
+        """Note the loss of which some count says, or of which the count itself is gone, and no line says where."""
+        kit, printed, records = self.setup.kit, ending.printed, ending.ledger.records
+        if printed is not None and printed > records:
+            kind, count = "uncounted", printed - records
+        elif kit.counts and printed != records:  # a task's name may say a count, but not make it more than it is
+            kind, count = "unended", 1
+        elif kit.loses and not self.losses:
+            kind, count = kit.loss, kit.lost or 1
+        else:
+            return
+        self._unmarked = kind
+        self.losses[kind] = count
+        yield f.LossRow(ending.ledger.lines, None, None, None, count if kind == "uncounted" else None, kind)
 
     def _said(self) -> Generator[Said, None, Ending]:
         """What the log says, bound: read here, or in a process of its own."""
@@ -242,7 +254,7 @@ class History:
         """
         judge.judge(state.finish(last))
         if self._unmarked:
-            judge.lost(Lost(At(self.seq, 0, None, None, None, b""), None, None, None, None, self.setup.kit.loss))
+            judge.lost(Lost(At(self.seq, 0, None, None, None, b""), None, None, None, None, self._unmarked))
         if self.losses:
             for cpu, since in self.ending.last_times.items():
                 judge.lost(Lost(At(self.seq, 0, None, cpu, None, b""), cpu, since, None, None, "end"))
@@ -381,6 +393,7 @@ def _lost(losses: Counter[str]) -> str:
         "joined": "captures were joined",
         "doubted": "a line that goes back in time was not believed",
         "uncounted": "the buffers lost events that no line of the log speaks of",
+        "unended": "the log does not end with how much of it was printed (@printed)",
         "untold": "nothing says whether the buffers lost events (stats-before.txt and stats-after.txt of the bundle)",
     }
     kinds = [said[kind] for kind in said if losses[kind]]

@@ -19,6 +19,7 @@ _STRENGTH = {"undecided": 0, "likely": 1, "proven": 2}
 
 _UNMARKED = {
     "uncounted": "events were lost, nobody knows where: a step that would explain it may be among them",
+    "unended": "the log does not end with how much of it was printed: a step that would explain it may be missing",
     "untold": "nothing says whether the buffers lost events: a step that would explain it may have been among them",
 }
 """Of losses that no line of the log marks, why a violation is undecided."""

@@ -15,9 +15,13 @@ from mmlist.replay.bundle import Bundle
 
 
 class Kit(msgspec.Struct, frozen=True):
-    """`ours`: the kit made the log. `missed`: calls by event, above 0 only; `lost`: events; both None where nothing says it."""
+    """`ours`: the kit made the log. `missed`: calls by event, above 0 only; `lost`: events; both None where nothing says it.
+
+    `counts`: a program of ours printed the log, which ends by saying how much it has printed.
+    """
 
     ours: bool = False
+    counts: bool = False
     missed: dict[str, int] | None = None
     lost: int | None = None
 
@@ -40,7 +44,7 @@ class Kit(msgspec.Struct, frozen=True):
 def kit(header: Mapping[str, object], bundle: Bundle, beside: Mapping[str, bytes]) -> Kit:
     """What the log's own `header` and the parts `beside` it say; of two that differ, what is missing more."""
     if "events" not in header and not beside:
-        return Kit()
+        return Kit(counts=header.get("printed") is True)
     told = header.get("missed")
     said = told if isinstance(told, dict) and all(map(_is_count, told.values())) else None
     missed: dict[str, int] | None = None
@@ -49,7 +53,7 @@ def kit(header: Mapping[str, object], bundle: Bundle, beside: Mapping[str, bytes
             missed = (missed or {}) | {str(name): count for name, count in one.items() if count}
     lost = header.get("lost")
     counts = [count for count in (lost, bundle.lost) if isinstance(count, int) and _is_count(count)]
-    return Kit(True, missed, max(counts, default=None))
+    return Kit(True, False, missed, max(counts, default=None))
 
 
 def _is_count(value: object) -> bool:

@@ -41,6 +41,11 @@ class Ledger(msgspec.Struct):
         counted = self.header + self.ours + self.continuation + self.loss + self.blank + self.unparsed
         return counted + self.other.total()
 
+    @property
+    def records(self) -> int:
+        """The number of records, ours and other."""
+        return self.ours + self.other.total()
+
     def count_other(self, name: str, lines: int = 1) -> None:
         """Count records of another event. A log may invent names without end: what is too much counts as REST."""
         other = self.other

@@ -58,6 +58,7 @@ def read(setup: Setup, binder: Binder, bind: Bind) -> Generator[Said, None, Endi
             yield item
     return Ending(
         parser.ledger,
+        parser.printed,
         parser.last_times(),
         parser.ts_unit,
         parser.dialect,

@@ -6,20 +6,30 @@ What bpftrace has to print: docs/mapping.md. Its arguments count from 0, its C c
 
 from __future__ import annotations
 
+import json
 import shlex
 
 from mmlist.capture.choose import Chosen, Plan
 from mmlist.capture.fetch import POINTER, Resolved
+from mmlist.capture.header import header
 from mmlist.capture.syntax import GROUP, lines, member
 
 _TIME = "$t / 1000000000, $t % 1000000000 / 1000"
 _TRACEFS = "/sys/kernel/tracing"
+_HEADER = frozenset({"mmlist", "release", "arch", "mmlist_offset"})
+"""What a log without a bundle needs; `events` would say that the kit of the script made it."""
 _FORMATS = {"s": "%d", "u": "%u", "x": "0x%lx"}
 
 
 def bpftrace(plan: Plan) -> list[str]:
     """A bpftrace program with a probe for each of the plan's, and for its tracepoints."""
-    found = ["// Run by: bpftrace -q -o trace.txt FILE; larger buffers: BPFTRACE_PERF_RB_PAGES=4096"]
+    found = [
+        "// Run by: BPFTRACE_PERF_RB_PAGES=4096 bpftrace -q -o trace.txt FILE; its last lines say how much it has printed",
+        "BEGIN",
+        "{",
+        f'    printf("# mmlist-capture: {_quoted(_header(plan))}\\n");',
+        "}",
+    ]
     for chosen in plan.probes:
         found += _probe(chosen)
     for name, fields in _TRACEPOINTS.items():
@@ -30,10 +40,20 @@ def bpftrace(plan: Plan) -> list[str]:
 
 
 _TRACEPOINTS = {
-    "task_newtask": [("pid", "%d", "args->pid"), ("clone_flags", "%lx", "args.clone_flags")],
+    "task_newtask": [("pid", "%d", "args->pid"), ("clone_flags", "%lx", "args->clone_flags")],
     "sched_process_exit": [("pid", "%d", "args->pid")],
     "sched_process_free": [("pid", "%d", "args->pid")],
 }
+
+
+def _header(plan: Plan) -> str:
+    known = {name: value for name, value in header(plan).items() if name in _HEADER}
+    return json.dumps({**known, "clock": "mono", "printed": True})
+
+
+def _quoted(text: str) -> str:
+    """`text` in a string that printf takes for a format."""
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
 
 
 def _probe(chosen: Chosen) -> list[str]:
@@ -52,6 +72,7 @@ def _body(point: str, predicate: str, event: str, place: str, fetches: list[tupl
         f"{point}{predicate}",
         "{",
         "    $t = nsecs;",
+        "    @printed[cpu] = count();",
         f'    printf("%16s-%-7d [%03d] ..... %d.%06d: {event}: {place}{shown}\\n",',
         f"        comm, tid, cpu, {_TIME}{values});",
         "}",
