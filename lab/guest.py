@@ -106,4 +106,6 @@ def boot(image: Path, initrd: bytes, arch: str, folder: Path) -> Path:
     finally:
         for name in disks:
             (folder / name).unlink()
+    if not (folder / "out" / "results.txt").exists():  # an empty disk is an empty archive
+        raise RuntimeError(f"left no results: it came to no end; {folder / 'console.txt'}")
     return folder / "out"
