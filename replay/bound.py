@@ -49,13 +49,15 @@ class Reached(msgspec.Struct, gc=False):
 class Ending(msgspec.Struct):
     """What is known of a log when it was read to its end.
 
-    `printed`: how many records the program that printed the log says that it printed, None if it does not.
+    `printed`: how many records the program that printed the log says that it printed, by CPU, empty if it does not; `seen`: how
+    many of ours stand in the log, counted where a program should say so.
     `last_times` are the last by CPU; `lacking` and `buffers` as the parser's; `late` records came too late to be put in
     order; `mapped` counts as Setup's.
     """
 
     ledger: Ledger
-    printed: int | None
+    printed: dict[int, int]
+    seen: dict[int | None, int]
     last_times: dict[int, int]
     ts_unit: str
     dialect: str

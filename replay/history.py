@@ -60,6 +60,7 @@ class History:
         self.losses: Counter[str] = Counter()
         self._before_all: Counter[str] = Counter()  # of them, those before the first event of ours
         self._unmarked = ""  # the kind of a loss that may be anywhere
+        self._tail = 0  # so much longer than one CPU, of which the end is missing, does the log go on; in units of ts
         self.seq = 0
         self._last: At | None = None
         self.late = ""
@@ -111,8 +112,14 @@ class History:
 
     def _count_missing(self, ending: Ending) -> Iterator[f.Fact]:
         """Note the loss of which some count says, or of which the count itself is gone, and no line says where."""
-        kit, printed, records = self.setup.kit, ending.printed, ending.ledger.records
-        if printed is not None and printed > records:
+        kit, printed, records = self.setup.kit, sum(ending.printed.values()), ending.ledger.records
+        if tails := self._tails(ending):
+            self._tail = max(ending.last_times.values()) - min(ending.last_times[cpu] for cpu in tails)
+            for cpu, count in tails.items():
+                self.losses["tail"] += 1
+                yield f.LossRow(ending.ledger.lines, cpu, ending.last_times[cpu], None, count, "tail")
+            return
+        if printed > records:
             kind, count = "uncounted", printed - records
         elif kit.counts and printed != records:  # a task's name may say a count, but not make it more than it is
             kind, count = "unended", 1
@@ -123,6 +130,19 @@ class History:
         self._unmarked = kind
         self.losses[kind] = count
         yield f.LossRow(ending.ledger.lines, None, None, None, count if kind == "uncounted" else None, kind)
+
+    def _tails(self, ending: Ending) -> dict[int, int]:
+        """How many events are missing of each CPU behind its last line; empty where they may be missing elsewhere, too.
+
+        bpftrace reads each CPU's buffer in order and marks what ran over: what else is missing it had not read at its end.
+        """
+        printed = ending.printed
+        if not self.setup.kit.counts or self.losses or not printed or not printed.keys() <= ending.last_times.keys():
+            return {}
+        missing = {cpu: count - ending.seen.get(cpu, 0) for cpu, count in printed.items()}
+        if min(missing.values()) < 0 or not ending.seen.keys() <= printed.keys():
+            return {}
+        return {cpu: count for cpu, count in missing.items() if count}
 
     def _said(self) -> Generator[Said, None, Ending]:
         """What the log says, bound: read here, or in a process of its own."""
@@ -347,7 +367,10 @@ class History:
         missing = sorted(self.options.require - checked)
         if missing:
             return "unknown", f"required and not checked: {', '.join(missing)}"
-        if losses := self.losses - self._before_all:
+        losses = self.losses - self._before_all
+        if self.state.second is not None and self._tail <= self.state.second:
+            del losses["tail"]  # such a log ends sooner, as any may
+        if losses:
             return "unknown", f"{_lost(losses)}: what is missing may hold a violation, or explain one"
         if self.setup.kit.ours and self.survey.clock is None:
             return (
@@ -393,6 +416,7 @@ def _lost(losses: Counter[str]) -> str:
         "joined": "captures were joined",
         "doubted": "a line that goes back in time was not believed",
         "uncounted": "the buffers lost events that no line of the log speaks of",
+        "tail": "the end of a CPU's events was not printed, more than a second of the log",
         "unended": "the log does not end with how much of it was printed (@printed)",
         "untold": "nothing says whether the buffers lost events (stats-before.txt and stats-after.txt of the bundle)",
     }

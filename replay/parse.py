@@ -70,7 +70,7 @@ class Parser:
         """
         self._fast = fast
         self.ledger = Ledger()
-        self.printed: int | None = None
+        self.printed: dict[int, int] = {}  # by CPU, as a program of ours says at its end
         self.dialect = ""
         self._log = log
         self._all = names is None
@@ -503,7 +503,8 @@ class Parser:
                 self._dump = 2 if text.startswith(b"D") else 0
             self.ledger.header += 1
             if kind == "printed":
-                self.printed = (self.printed or 0) + int(parts["count"])
+                cpu = int(parts["cpu"])
+                self.printed[cpu] = self.printed.get(cpu, 0) + int(parts["count"])
             if kind == "cpus" or text.startswith(b"# tracer:"):
                 self._clock.header()
             if kind == "entries" and (missing := int(parts["written"]) - int(parts["kept"])) > 0:

@@ -36,6 +36,7 @@ def read(setup: Setup, binder: Binder, bind: Bind) -> Generator[Said, None, Endi
     log, slips = setup.log, parser.slips
     names: set[str] = set()
     seq = told = position = 0
+    counts, seen = setup.kit.counts, dict[int | None, int]()
     items = ordered(said)
     for item in items:
         if isinstance(item, Record):
@@ -46,6 +47,8 @@ def read(setup: Setup, binder: Binder, bind: Bind) -> Generator[Said, None, Endi
                 yield Slip(*slips[told])
                 told += 1
             seq = item.at.seq
+            if counts:
+                seen[item.at.cpu] = seen.get(item.at.cpu, 0) + 1
             readable = item.name not in names and _readable(item)
             if readable:
                 names.add(item.name)
@@ -59,6 +62,7 @@ def read(setup: Setup, binder: Binder, bind: Bind) -> Generator[Said, None, Endi
     return Ending(
         parser.ledger,
         parser.printed,
+        seen,
         parser.last_times(),
         parser.ts_unit,
         parser.dialect,
