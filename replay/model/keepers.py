@@ -22,8 +22,8 @@ class Keepers(Owners):
     """Tasks by pid, and the line that showed each with the mm; None: it has left it."""
     strangers: dict[Mm, dict[int, int]]
     """Gets less puts of each task that never had the mm."""
-    given: dict[int, Mm]
-    """By the pid of a child that may not come to be, the mm that its fork made."""
+    given: dict[int, tuple[int, int]]
+    """By the pid of a child that may not come to be, the mm that its fork made: its address and generation."""
     freed_kept: list[Kept]
     """Told when no line of equal time can come that shows the task leave."""
 
@@ -48,8 +48,8 @@ class Keepers(Owners):
         pid, mm = event.pid, self.mms.get(event.mm)
         if pid != event.at.pid:
             self._leaves_it(pid)
-            if mm is not None:
-                self.given[pid] = mm
+            if mm is not None and self.carries.gets_explicit:
+                self.given[pid] = mm.address, mm.generation
             return
         self._keeps(pid, mm, event.at)
 
@@ -66,7 +66,10 @@ class Keepers(Owners):
     def on_task_new(self, event: e.TaskNew) -> None:
         """The child is there: with what its fork made, or with its parent's mm."""
         super().on_task_new(event)
-        mm = self.given.pop(event.pid, None)
+        address, generation = self.given.pop(event.pid, (0, 0))
+        mm = self.mms.get(address)
+        if mm is not None and mm.generation != generation:
+            mm = None
         if event.shared:
             mm = self.keeps.get(event.parent_pid) if event.parent_pid is not None else None
         self._keeps(event.pid, mm if event.shared is not None else None, event.at)
@@ -136,7 +139,7 @@ class Keepers(Owners):
 
     def _keeps(self, pid: int, mm: Mm | None, at: At) -> None:
         self._leaves_it(pid)
-        if mm is not None:
+        if mm is not None and self.carries.gets_explicit:
             self.keeps[pid] = mm
             self.keepers.setdefault(mm, {})[pid] = at
 
