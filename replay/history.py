@@ -14,6 +14,7 @@ from mmlist.replay.bound import Bound, Ending, Hole, Slip
 from mmlist.replay.events import Event, Lost, Swapoff, TaskExit, TaskNew
 from mmlist.replay.judge import Judge
 from mmlist.replay.log import Log
+from mmlist.replay.missing import in_words, missing
 from mmlist.replay.model import State
 from mmlist.replay.model import changes as c
 from mmlist.replay.options import Options
@@ -112,37 +113,11 @@ class History:
 
     def _count_missing(self, ending: Ending) -> Iterator[f.Fact]:
         """Note the loss of which some count says, or of which the count itself is gone, and no line says where."""
-        kit, printed, records = self.setup.kit, sum(ending.printed.values()), ending.ledger.records
-        if tails := self._tails(ending):
-            self._tail = max(ending.last_times.values()) - min(ending.last_times[cpu] for cpu in tails)
-            for cpu, count in tails.items():
-                self.losses["tail"] += 1
-                yield f.LossRow(ending.ledger.lines, cpu, ending.last_times[cpu], None, count, "tail")
-            return
-        if printed > records:
-            kind, count = "uncounted", printed - records
-        elif kit.counts and printed != records:  # a task's name may say a count, but not make it more than it is
-            kind, count = "unended", 1
-        elif kit.loses and not self.losses:
-            kind, count = kit.loss, kit.lost or 1
-        else:
-            return
-        self._unmarked = kind
-        self.losses[kind] = count
-        yield f.LossRow(ending.ledger.lines, None, None, None, count if kind == "uncounted" else None, kind)
-
-    def _tails(self, ending: Ending) -> dict[int, int]:
-        """How many events are missing of each CPU behind its last line; empty where they may be missing elsewhere, too.
-
-        bpftrace reads each CPU's buffer in order and marks what ran over: what else is missing it had not read at its end.
-        """
-        printed = ending.printed
-        if not self.setup.kit.counts or self.losses or not printed or not printed.keys() <= ending.last_times.keys():
-            return {}
-        missing = {cpu: count - ending.seen.get(cpu, 0) for cpu, count in printed.items()}
-        if min(missing.values()) < 0 or not ending.seen.keys() <= printed.keys():
-            return {}
-        return {cpu: count for cpu, count in missing.items() if count}
+        lost = missing(ending, self.setup.kit, marked=bool(self.losses))
+        if lost is not None:
+            self._unmarked, self._tail = lost.kind if lost.anywhere else "", lost.tail
+            self.losses[lost.kind] += sum(row.count or 1 for row in lost.rows)
+            yield from lost.rows
 
     def _said(self) -> Generator[Said, None, Ending]:
         """What the log says, bound: read here, or in a process of its own."""
@@ -371,7 +346,7 @@ class History:
         if self.state.second is not None and self._tail <= self.state.second:
             del losses["tail"]  # such a log ends sooner, as any may
         if losses:
-            return "unknown", f"{_lost(losses)}: what is missing may hold a violation, or explain one"
+            return "unknown", f"{in_words(losses)}: what is missing may hold a violation, or explain one"
         if self.setup.kit.ours and self.survey.clock is None:
             return (
                 "unknown",
@@ -404,27 +379,6 @@ class History:
             init_mm_source=found.init_mm_source,
             release=found.release,
         )
-
-
-def _lost(losses: Counter[str]) -> str:
-    """What is missing, in words: places by the form of their markers."""
-    said = {
-        "truncated": "the file is cut short",
-        "overwritten": "the buffer was overwritten",
-        "buffer_started": "a CPU's beginning is missing",
-        "backwards": "time goes backwards",
-        "joined": "captures were joined",
-        "doubted": "a line that goes back in time was not believed",
-        "uncounted": "the buffers lost events that no line of the log speaks of",
-        "tail": "the end of a CPU's events was not printed, more than a second of the log",
-        "unended": "the log does not end with how much of it was printed (@printed)",
-        "untold": "nothing says whether the buffers lost events (stats-before.txt and stats-after.txt of the bundle)",
-    }
-    kinds = [said[kind] for kind in said if losses[kind]]
-    marked = sum(count for kind, count in losses.items() if kind not in said)
-    if marked:
-        kinds.insert(0, f"events were lost in {marked} place{'s' if marked > 1 else ''}")
-    return ", ".join(kinds)
 
 
 def _event_row(bound: Bound, kept: c.Change | None, event: Event | None) -> f.EventRow:

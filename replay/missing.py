@@ -1,0 +1,77 @@
+"""What is missing from a log though no line of it says so: by the count of who recorded it, or because that count is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from mmlist.replay.bound import Ending
+from mmlist.replay.facts import LossRow
+from mmlist.replay.kit import Kit
+
+_KINDS = {
+    "truncated": "the file is cut short",
+    "overwritten": "the buffer was overwritten",
+    "buffer_started": "a CPU's beginning is missing",
+    "backwards": "time goes backwards",
+    "joined": "captures were joined",
+    "doubted": "a line that goes back in time was not believed",
+    "uncounted": "the buffers lost events that no line of the log speaks of",
+    "tail": "the end of a CPU's events was not printed, more than a second of the log",
+    "unended": "the log does not end with how much of it was printed (@printed)",
+    "untold": "nothing says whether the buffers lost events (stats-before.txt and stats-after.txt of the bundle)",
+}
+
+
+class Missing(msgspec.Struct):
+    """`rows`: the losses, all of `kind`. `anywhere`: they may be of any place; else they are behind a CPU's last line, and
+    the log goes on for `tail` units of ts behind it.
+    """
+
+    kind: str
+    rows: list[LossRow]
+    anywhere: bool
+    tail: int = 0
+
+
+def missing(ending: Ending, kit: Kit, *, marked: bool) -> Missing | None:
+    """What is missing of a log that was read to its end; `marked`: some of its lines are marks of losses."""
+    printed, records, line = sum(ending.printed.values()), ending.ledger.records, ending.ledger.lines
+    tails = {} if marked or not kit.counts else _tails(ending)
+    if tails:
+        times = ending.last_times
+        rows = [LossRow(line, cpu, times[cpu], None, count, "tail") for cpu, count in tails.items()]
+        return Missing("tail", rows, False, max(times.values()) - min(times[cpu] for cpu in tails))
+    if printed > records:
+        kind, count = "uncounted", printed - records
+    elif kit.counts and printed != records:  # a task's name may say a count, but not make it more than it is
+        kind, count = "unended", None
+    elif kit.loses and not marked:
+        kind, count = kit.loss, kit.lost
+    else:
+        return None
+    return Missing(kind, [LossRow(line, None, None, None, count, kind)], True)
+
+
+def _tails(ending: Ending) -> dict[int, int]:
+    """How many events are missing of each CPU behind its last line; empty where they may be missing elsewhere, too.
+
+    bpftrace reads each CPU's buffer in order and marks what ran over: what else is missing it had not read at its end.
+    """
+    printed, seen = ending.printed, ending.seen
+    if not seen or not seen.keys() <= printed.keys() or not printed.keys() <= ending.last_times.keys():
+        return {}
+    lacking = {cpu: count - seen.get(cpu, 0) for cpu, count in printed.items()}
+    if min(lacking.values()) < 0:
+        return {}
+    return {cpu: count for cpu, count in lacking.items() if count}
+
+
+def in_words(losses: Mapping[str, int]) -> str:
+    """What is missing: losses by kind, and in how many places where lines mark them."""
+    kinds = [said for kind, said in _KINDS.items() if losses.get(kind)]
+    marked = sum(count for kind, count in losses.items() if kind not in _KINDS)
+    if marked:
+        kinds.insert(0, f"events were lost in {marked} place{'s' if marked > 1 else ''}")
+    return ", ".join(kinds)
