@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
+import os
 import shutil
 import subprocess
 import sys
@@ -48,6 +50,7 @@ def _lab(given: argparse.Namespace) -> int:
             raise Unavailable(f"no {program} here (package {package})")
     folder = FOLDER.resolve() / given.arch
     folder.mkdir(parents=True, exist_ok=True)
+    hold(folder)
     workload = guest.workload(given.arch, folder / "workload")
     home = codename()
     suites = given.suite or [home, f"{home}-backports"]
@@ -67,6 +70,16 @@ def _lab(given: argparse.Namespace) -> int:
         raise Unavailable("no kernel was to be had")
     print("\n".join(["lab: FAILED", *failed]) if failed else "lab: all as it should be")
     return 1 if failed else 0
+
+
+def hold(folder: Path) -> None:
+    """Hold `folder` until this process ends: two kernels on the same disks hang. Raises Unavailable where another lab does."""
+    holder = os.open(folder / "lock", os.O_CREAT | os.O_RDWR)
+    try:
+        fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(holder)
+        raise Unavailable(f"another lab is at work in {folder}") from None
 
 
 def _kernel(debian: Debian, suite: str, tools: Path, workload: bytes, pages: int) -> list[str]:

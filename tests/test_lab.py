@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab import debian, initramfs, judged
+from lab.__main__ import hold
 
 LAB = Path(__file__).parent.parent / "lab"
 
@@ -75,3 +76,9 @@ def test_workload_compiles_without_a_warning() -> None:
     command = ["gcc", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", LAB / "workload.c"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_two_labs_do_not_share_a_folder(tmp_path: Path) -> None:
+    hold(tmp_path)
+    with pytest.raises(debian.Unavailable, match="another lab is at work"):
+        hold(tmp_path)
