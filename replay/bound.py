@@ -49,13 +49,14 @@ class Reached(msgspec.Struct, gc=False):
 class Ending(msgspec.Struct):
     """What is known of a log when it was read to its end.
 
-    `printed`: how many records the program that printed the log says that it printed, by CPU, empty if it does not; `seen`: how
-    many of ours stand in the log, counted where a program should say so.
+    `counted`: a program of ours printed the log, which ends it by saying how much; `printed`: how many records, by CPU, empty if
+    it does not say so behind them; `seen`: how many stand in the log, empty if that was known too late to count them.
     `last_times` are the last by CPU; `lacking` and `buffers` as the parser's; `late` records came too late to be put in
     order; `mapped` counts as Setup's.
     """
 
     ledger: Ledger
+    counted: bool
     printed: dict[int, int]
     seen: dict[int | None, int]
     last_times: dict[int, int]

@@ -38,14 +38,14 @@ class Missing(msgspec.Struct):
 def missing(ending: Ending, kit: Kit, *, marked: bool) -> Missing | None:
     """What is missing of a log that was read to its end; `marked`: some of its lines are marks of losses."""
     printed, records, line = sum(ending.printed.values()), ending.ledger.records, ending.ledger.lines
-    tails = {} if marked or not kit.counts else _tails(ending)
+    tails = {} if marked else _tails(ending)
     if tails:
         times = ending.last_times
         rows = [LossRow(line, cpu, times[cpu], None, count, "tail") for cpu, count in tails.items()]
         return Missing("tail", rows, False, max(times.values()) - min(times[cpu] for cpu in tails))
-    if printed > records:
+    if ending.counted and printed > records:
         kind, count = "uncounted", printed - records
-    elif kit.counts and printed != records:  # a task's name may say a count, but not make it more than it is
+    elif ending.counted and printed != records:
         kind, count = "unended", None
     elif kit.loses and not marked:
         kind, count = kit.loss, kit.lost

@@ -25,6 +25,7 @@ from mmlist.replay.dialect import Dialect, explain, tell
 from mmlist.replay.interned import Names, Numbers
 from mmlist.replay.ledger import Ledger
 from mmlist.replay.log import Block, Log
+from mmlist.replay.parts import CAPTURE_HEADER
 from mmlist.replay.record import At, Loss, Record, Unparsed
 from mmlist.replay.running import Running
 from mmlist.replay.telling import Telling
@@ -39,6 +40,7 @@ Found = re.Match[bytes] | reference.Read
 _SPLIT = 4  # lines at most that one comm column is spread over
 _HELD = 8_192  # items held back at most while a line is undecided
 _TASK = 16
+_CAPTURES = 16  # headers of our kit that are kept of one log
 _LONGEST = 16 * 1024  # bytes of a record over several lines: the kernel prints it into two pages (trace_seq.h)
 _NEWLINES = 64  # in the comms of one record: 15 each
 
@@ -70,7 +72,10 @@ class Parser:
         """
         self._fast = fast
         self.ledger = Ledger()
-        self.printed: dict[int, int] = {}  # by CPU, as a program of ours says at its end
+        self.printed: dict[
+            int, tuple[int, int]
+        ] = {}  # by CPU, the last count of a program of ours, and its line's offset
+        self.captures: list[bytes] = []  # our kit's own header lines, wherever they stand
         self.dialect = ""
         self._log = log
         self._all = names is None
@@ -503,8 +508,9 @@ class Parser:
                 self._dump = 2 if text.startswith(b"D") else 0
             self.ledger.header += 1
             if kind == "printed":
-                cpu = int(parts["cpu"])
-                self.printed[cpu] = self.printed.get(cpu, 0) + int(parts["count"])
+                self.printed[int(parts["cpu"])] = offset, int(parts["count"])
+            if text.startswith(CAPTURE_HEADER) and len(self.captures) < _CAPTURES:
+                self.captures.append(text)
             if kind == "cpus" or text.startswith(b"# tracer:"):
                 self._clock.header()
             if kind == "entries" and (missing := int(parts["written"]) - int(parts["kept"])) > 0:

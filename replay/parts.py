@@ -40,3 +40,6 @@ ALL = (
     SWAPS_AFTER, SYMBOLS,
 )  # fmt: skip
 """All of them, the log first: so a reader of the archive has it before what it is to be held against is read."""
+
+CAPTURE_HEADER = b"# mmlist-capture:"
+"""How the line begins that the kit writes into the log itself, before JSON."""

@@ -13,7 +13,7 @@ from mmlist.replay.parse import BACKWARDS
 from mmlist.replay.payload import fields
 from mmlist.replay.record import Loss, Record, Unparsed
 from mmlist.replay.setup import Setup
-from mmlist.replay.skim import names_in_text
+from mmlist.replay.skim import capture_header, names_in_text
 
 _FIELDS = frozenset(
     {
@@ -36,7 +36,7 @@ def read(setup: Setup, binder: Binder, bind: Bind) -> Generator[Said, None, Endi
     log, slips = setup.log, parser.slips
     names: set[str] = set()
     seq = told = position = 0
-    counts, seen = setup.kit.counts, dict[int | None, int]()
+    counts, seen, last = setup.kit.counts, dict[int | None, int](), 0
     items = ordered(said)
     for item in items:
         if isinstance(item, Record):
@@ -46,7 +46,7 @@ def read(setup: Setup, binder: Binder, bind: Bind) -> Generator[Said, None, Endi
             while told < len(slips):
                 yield Slip(*slips[told])
                 told += 1
-            seq = item.at.seq
+            seq, last = item.at.seq, max(last, item.at.offset)
             if counts:
                 seen[item.at.cpu] = seen.get(item.at.cpu, 0) + 1
             readable = item.name not in names and _readable(item)
@@ -59,9 +59,12 @@ def read(setup: Setup, binder: Binder, bind: Bind) -> Generator[Said, None, Endi
             if BACKWARDS in item.reason and names_in_text([Block(0, 0, item.text)], setup.aliases):
                 yield hole(Loss(item.at, item.at.cpu, None, item.at.ts, item.at.ts, "doubted"), seq, binder)
             yield item
+    counts = counts or any((capture_header(line) or {}).get("printed") is True for line in parser.captures)
     return Ending(
         parser.ledger,
-        parser.printed,
+        counts,
+        # What a task's name says stands before the last record.
+        {cpu: count for cpu, (offset, count) in parser.printed.items() if counts and offset > last},
         seen,
         parser.last_times(),
         parser.ts_unit,

@@ -10,8 +10,7 @@ from mmlist.grammars import stored
 from mmlist.replay.beside import Beside
 from mmlist.replay.bind import NAMES
 from mmlist.replay.log import Block, Log
-
-CAPTURE_HEADER = b"# mmlist-capture:"
+from mmlist.replay.parts import CAPTURE_HEADER
 
 _HEADER_LINES = 200
 

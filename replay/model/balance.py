@@ -120,6 +120,7 @@ class Balance(ClosedAreas):
         """It has done nothing yet."""
         super().on_task_new(event)
         if self.balanced:
+            self.halves.pop(event.pid, None)
             self.began[event.pid] = event.at
 
     def on_task_exit(self, event: e.TaskExit) -> None:
