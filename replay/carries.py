@@ -50,9 +50,6 @@ def carries(
         drain_explicit="mmlist_drain" in explicit,
         joins_visible=joins
         or "swap_assign" in explicit
-        or (duplicates and has("try_to_unmap_one") and has("copy_page_range", "dup_mmap")),
-        all_joins_visible=joins
-        or "swap_assign" in explicit
         or (
             {"try_to_unmap_one", "try_to_unmap_one_ret"} <= names
             and ({"copy_page_range", "copy_page_range_ret"} <= names or {"dup_mmap", "dup_mmap_ret"} <= names)
@@ -68,6 +65,7 @@ def carries(
         swapoffs_complete={"swapoff", "swapoff_ret"} <= names | text_names,
         allocs_visible="swap_alloc" in explicit,
         usage_visible=has("__swap_entry_free_ret"),
+        undos_named=has("swap_free", "swap_free_nr", "folio_put_swap"),
         frees_named=not unsized
         and has("swap_free", "swap_free_nr", "folio_put_swap")
         and has("free_swap_and_cache", "free_swap_and_cache_nr", "swap_put_entries_direct"),

@@ -77,7 +77,9 @@ class State(Keepers):
         self.looked = self.unnamed = 0
         self.forget_slots()
         self.watches = carries.locks
-        self.takes_seen = carries.assigns_explicit and carries.duplicates_sure and not profile.cache_in_count
+        self.takes_seen = (
+            carries.assigns_explicit and carries.duplicates_sure and carries.undos_named and not profile.cache_in_count
+        )
         self._handlers = self._bind_handlers()
 
     def _bind_handlers(self) -> dict[type[e.Event], Callable[[Any], None]]:

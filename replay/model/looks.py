@@ -162,7 +162,7 @@ class Looks(Lives):
         if not self.carries.swapoffs_visible or mm.born is None:
             return
         if mm.dying:
-            if mm.joined is None and mm.duplicated is None and self.carries.all_joins_visible:
+            if mm.joined is None and mm.duplicated is None and self.carries.joins_visible:
                 self.broken_look(at, mm, "deleted", next_, prev, name, sure=False, since=mm.born)
             return
         if not self.carries.exit_visible and not mm.seen_alive(at):
@@ -189,7 +189,7 @@ class Looks(Lives):
             return
         if self.carries.joins_explicit and not self.carries.duplicates_visible:
             return  # an event behind the join may come late, and nothing would show that it is due
-        if not self.carries.all_joins_visible or mm.duplicated is not None:
+        if not self.carries.joins_visible or mm.duplicated is not None:
             return  # it was about to join: what became of that was not seen
         look = Broken(at, mm, "linked", next_, prev, name, None, None, mm.born, False)
         self.unjoined.append((self.now, look))
@@ -212,7 +212,7 @@ class Looks(Lives):
         cause, span = mm.join_cause, mm.membership
         if mm.listed != MEMBER or mm.confirmed or cause is None or span is None or self._changing(mm, at):
             return
-        if self.carries.joins_explicit or not self.carries.all_joins_visible or mm.joined is None:
+        if self.carries.joins_explicit or not self.carries.joins_visible or mm.joined is None:
             return
         head, parent = self.list.head, mm.parent
         if span.joined_by == "fork" and parent is not None and before is not None and self._settled(parent, cause):

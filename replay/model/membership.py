@@ -60,7 +60,8 @@ class Memberships(Holdings):
     def join_due(self, mm: Mm, due: e.JoinDue, at: At) -> None:
         """Carry out the join that `due` announced, now at `at`."""
         parent = None if due.after == INIT_MM else self.mm_at(due.after, at)
-        if parent is not None and parent.listed == OFF and not self.carries.joins_visible:
+        unseen = not self.carries.joins_visible or (parent is not None and parent.joining is not None)
+        if parent is not None and parent.listed == OFF and unseen:
             parent.listed = UNKNOWN
             parent.node.unknown(at.ts)
         known = True

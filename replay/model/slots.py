@@ -127,8 +127,9 @@ class Slots(Locks):
         hidden = not self.carries.unuse_visible and (self.swapoffs or not self.carries.swapoffs_visible)
         if hidden or self.unseen_release is not None or not self.carries.counts_visible:
             return 0
-        known = entry.seq > max(self.released, self.unnamed, self.loss_seq) and not entry.fresh and not entry.fetched
-        return entry.count or 0 if known else 0
+        since = entry.counted_since
+        followed = since is not None and since.seq > self.unnamed and entry.seq > max(self.released, self.loss_seq)
+        return entry.count or 0 if followed and not entry.fresh and not entry.fetched else 0
 
     def _released(self, doubt: Reused, event: e.Event | None) -> bool:
         """Whether `event` lets go of the entry, and may have come before it was handed out."""
@@ -182,6 +183,12 @@ class Slots(Locks):
             self.entry(event.entry).fetched = True
         if self.profile.cache_in_count and event.usage == SWAP_MAP_MAX and event.entry is not None:
             self._saturates(event.at, event.entry, self.entry(event.entry), fetched=True)
+
+    def on_unuse_mm(self, event: e.UnuseMm) -> None:
+        """swapoff brings back what the mm has on the area: which entries it frees, no line need name."""
+        super().on_unuse_mm(event)
+        if not self.carries.unuse_clears:
+            self.unnamed = event.at.seq
 
     # --- inuse_pages -------------------------------------------------------------------------------------------------
 

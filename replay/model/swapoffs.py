@@ -79,6 +79,7 @@ class Swapoffs(Observed):
         type_ = event.type if event.type is not None else self._type_of_path(event.path)
         fact = Swapoff(at.line, at.ts, at.pid, at.comm, event.path, type_)
         fact.members_before = len(self.members)
+        self._unreturned(at)
         call = self.swapoffs[self.key(at)] = SwapoffCall(at, self.key(at), type_, fact)
         if event.type is not None:
             call.told = at
@@ -86,6 +87,14 @@ class Swapoffs(Observed):
             call.told = self.areas[type_].told
         if self.last_inuse is not None and self.last_inuse[0] is at:
             call.inuse_begin = self.last_inuse[1]
+
+    def _unreturned(self, at: At) -> None:
+        """The task's swapoff before this one is over, though no line said so: it may have drained."""
+        call = self.swapoff_of(at)
+        if call is not None:
+            self.facts.append(call.fact)
+            if self.may_drain(call):
+                self.last_drain_seq = at.seq
 
     def _type_of_path(self, path: str | None) -> int | None:
         found = [area.type for area in self.areas.values() if area.used and path is not None and area.path == path]

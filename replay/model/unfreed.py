@@ -81,6 +81,8 @@ class Unfreed(Balance):
             pair.more -= 1
             if pair.more >= 0:
                 self._doubtful(event.entry, -1)
+                if not carries.usage_visible:  # its free came before it (mm/memory.c: zap_pte_range)
+                    self.uncounted.get(self.key(event.at), {}).pop(event.entry, None)
 
     def _pair(self, at: At, value: int) -> Pair:
         key = self.key(at)
@@ -116,6 +118,8 @@ class Unfreed(Balance):
         area, freed = self.areas.get(self.type_of(value)), pair.freed
         if pair.more <= 0 or pair.alone is None or pair.unclear or freed is None or not at.pid:
             return
+        if not self.carries.duplicates_visible:
+            return  # one may have been of a duplicate that pageout undid
         if area is not None and area.used is True:
             self.emit(Unbalanced(at, value, self.mms.get(pair.alone), "twice", freed, 0, 0, False, False, freed))
 
