@@ -5,33 +5,48 @@ What it cannot show the model works out, or does not know; it is never held agai
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from mmlist.replay.model import Carries
+
+_MANY = 16
+"""So often one event of a pair must come, and the other never, before the other counts as not recorded."""
+_WALKS = 3
+"""So many swapoffs, and no mmlist_visit: the visits count as not recorded."""
 
 
 def carries(
-    names: frozenset[str],
+    seen: Mapping[str, int],
     explicit: frozenset[str],
     text_names: frozenset[str],
     *,
     pure: bool,
+    numbered: bool,
     threads: bool,
     unuse_clears: bool,
     unsized: bool = False,
     found_26: bool,
 ) -> Carries:
-    """What a log with events of these `names` can say; of them `explicit` are of layer A, `text_names` stand in its text.
+    """What a log can say in which each event was `seen` so often; `explicit` are of layer A, `text_names` stand in its text.
 
-    `pure`: it has no probes. `threads`: tasks share an mm (CLONE_VM). `unuse_clears`: swap_clear tells of swapoff's own
-    releases. `unsized`: its probes on frees of several entries do not say how many. `found_26`: its kernel is of before 5.10.
+    `pure`: it has no probes. `numbered`: joins and removals say mmlist_nr. `threads`: tasks share an mm (CLONE_VM).
+    `unuse_clears`: swap_clear tells of swapoff's own releases. `unsized`: its probes on frees of several entries do not
+    say how many. `found_26`: its kernel is of before 5.10.
     """
+    names = frozenset(seen)
 
     def has(*any_of: str) -> bool:
         return not names.isdisjoint(any_of)
 
     def says(name: str, pair: str) -> bool:
-        return name in explicit or (pure and pair in explicit)  # a log of layer A alone says both of a pair
+        # A log of layer A alone says both of a pair, if it is not long: what never comes in a long one was not recorded.
+        paired = pure and pair in explicit and (seen[pair] < _MANY or name in text_names)
+        return name in explicit or paired
 
     clears = says("swap_clear", "swap_assign")
+    borrows = max(seen.get("kthread_use_mm", 0), seen.get("use_mm", 0)) if pure else 0
+    unborrows = borrows < _MANY or not text_names.isdisjoint(("kthread_unuse_mm", "unuse_mm"))
+    walks = "mmlist_visit" in explicit | text_names or seen.get("swapoff", 0) < _WALKS
     duplicates = has("swap_duplicate", "folio_dup_swap", "swap_dup_entry_direct")
     joins = says("mmlist_add", "mmlist_del")
     faults = has("swap_free", "swap_free_nr", "__swap_entry_free_ret", "folio_put_swap")
@@ -40,7 +55,7 @@ def carries(
     ) or "swap_free" in explicit  # fmt: skip
     return Carries(
         joins_explicit=joins,
-        leaves_explicit=says("mmlist_del", "mmlist_add"),
+        leaves_explicit=says("mmlist_del", "mmlist_add") or (joins and numbered),
         assigns_explicit=says("swap_assign", "swap_clear"),
         clears_explicit=clears,
         unuse_clears=unuse_clears or (clears and pure),
@@ -76,9 +91,7 @@ def carries(
         births=has("mm_init", "mm_init_ret"),
         frees=has("mm_free", "__mmdrop"),
         grabs_explicit=says("mmgrab", "mmdrop") and says("mmdrop", "mmgrab"),
-        unborrows=has("kthread_unuse_mm")
-        or (found_26 and has("unuse_mm"))
-        or (pure and not explicit.isdisjoint(("kthread_use_mm", "use_mm"))),
+        unborrows=has("kthread_unuse_mm") or (found_26 and has("unuse_mm")) or (borrows > 0 and unborrows),
         locks={"lock_acquire", "lock_release"} <= names | text_names,
-        gets_explicit="mmput" in explicit and ("mmget" in explicit or not threads),
+        gets_explicit="mmput" in explicit and ("mmget" in explicit or not threads) and walks,
     )

@@ -256,10 +256,11 @@ def survey(
     if _forks_by_mt_dup(found, votes):
         found.names |= {MT_DUP}
     found.carries = carries(
-        frozenset(votes.names),
+        votes.names,
         frozenset(votes.explicit),
         text_names,
         pure=not votes.probes,
+        numbered=bool(votes.nr),
         threads=bool(votes.threads),
         unuse_clears=votes.unuse_clears,
         unsized=votes.unsized,

@@ -85,10 +85,21 @@ def test_the_only_after_that_is_no_mm_is_init_mm():
 
 
 def test_what_the_log_carries():
-    stock = look(f"{NEW}\ntry_to_unmap_one (t) mm=0x1\ncopy_page_range (c) dst=0x1 src=0x2\nswap_duplicate (s) entry=1")
+    both = "try_to_unmap_one (t) mm=0x1\ncopy_page_range (c) dst=0x1 src=0x2\nswap_duplicate (s) entry=1"
+    assert not look(f"{NEW}\n{both}").carries.joins_visible  # where they end does not show
+    stock = look(f"{NEW}\n{both}\ntry_to_unmap_one_ret (t) ret=1\ncopy_page_range_ret (c) ret=0")
     assert stock.carries.joins_visible and not stock.carries.joins_explicit and not stock.carries.releases_visible
     hooks = look("mmlist_del (hook) mm=0x1000 why=1\nswap_clear (hook) mm=0x1000 entry=1 why=1")
     assert hooks.carries.joins_explicit and hooks.carries.clears_explicit and not hooks.carries.gets_explicit
+
+
+def test_what_never_comes_in_a_long_log_was_not_recorded():
+    adds = "\n".join(f"mmlist_add mm={mm:#x} after=init_mm" for mm in range(0x1000, 0x1000 + 16 * 0x100, 0x100))
+    short, long = look(adds[: adds.rindex("\n")]), look(adds)
+    assert short.carries.joins_explicit and short.carries.leaves_explicit
+    assert long.carries.joins_explicit and not long.carries.leaves_explicit
+    assert look(adds, text_names=frozenset({"mmlist_del"})).carries.leaves_explicit  # it stands further on
+    assert look(adds.replace("init_mm", "init_mm nr=1")).carries.leaves_explicit  # nr would tell of removals
 
 
 def test_the_capture_header_is_json():

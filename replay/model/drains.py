@@ -105,6 +105,8 @@ class Drains(Swapoffs):
         if not self.carries.swapoffs_visible or key in self.stray:
             return
         seen = self.outside.get(key)
+        if seen is None and not self.carries.swapoffs_complete:
+            return  # that it returned would not show
         drain = DrainMisplaced(at, "outside", None, seen, len(self.members), None, decided)
         if seen is None:
             self.stray[key] = drain
@@ -158,13 +160,23 @@ class Drains(Swapoffs):
             self.drain_began = call.walked_at or call.at
         super().on_swapoff_ret(event)
 
-    def leave(self, mm: Mm, why: str, at: At, *, observed: bool, seen: str = "", poisoned: bool | None = None) -> None:
+    def leave(
+        self,
+        mm: Mm,
+        why: str,
+        at: At,
+        *,
+        observed: bool,
+        seen: str = "",
+        poisoned: bool | None = None,
+        when_known: bool = True,
+    ) -> None:
         """Unlink `mm`; a drain has begun before, and who was given an entry meanwhile has looked too early."""
         if why == "drain":
             busy = any(isinstance(change, Drained) and change.busy is not None for change in self.changes)
             judged = busy or any(call.judged and call.drain is self.drain_began for call in self.swapoffs.values())
             mm.drain_began = None if judged else self.drain_began
-        super().leave(mm, why, at, observed=observed, seen=seen, poisoned=poisoned)
+        super().leave(mm, why, at, observed=observed, seen=seen, poisoned=poisoned, when_known=when_known)
 
     # --- what probes show of it --------------------------------------------------------------------------------------
 

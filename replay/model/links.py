@@ -133,20 +133,23 @@ class Links(Looks):
         return True
 
     def _under_way(self, expected: Node, seen: Node, at: At) -> bool:
-        """Carry out a removal of `expected` or a join of `seen` that may have come already; whether there was one."""
-        leaving = expected.mm
-        if leaving is not None and leaving.listed == MEMBER:
-            draining = any(call.drain is not None for call in self.swapoffs.values())
-            if leaving.exit_began is not None or draining or self.drained_since(leaving):
-                why = "mmput" if leaving.exit_began is not None else "drain"
-                self.leave(leaving, why, at, observed=False)
-                if self.carries.leaves_explicit:
-                    self.seen_early(leaving, "leave")
-                return True
+        """Carry out a join of `seen` or a removal of `expected` that may have come already; whether there was one.
+
+        The join goes first: who is seen on the list has come to it, while a removal only may have come.
+        """
         joining = seen.mm
         if joining is not None and joining.listed == OFF and joining.joining is not None:
             self.join_due(joining, next(iter(joining.joining.values())), at)
             if self.carries.joins_explicit:
                 self.seen_early(joining, "join")
             return joining.listed in (MEMBER, APART)
+        leaving = expected.mm
+        if leaving is not None and leaving.listed == MEMBER:
+            draining = any(call.drain is not None for call in self.swapoffs.values())
+            if leaving.exit_began is not None or draining or self.drained_since(leaving):
+                why = "mmput" if leaving.exit_began is not None else "drain"
+                self.leave(leaving, why, at, observed=False, when_known=why == "mmput" or draining)
+                if self.carries.leaves_explicit:
+                    self.seen_early(leaving, "leave")
+                return True
         return False

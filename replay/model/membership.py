@@ -264,8 +264,21 @@ class Memberships(Holdings):
         self.leave(mm, event.why, event.at, observed=True)
         self.show_nr(event.nr, mm, event.at)
 
-    def leave(self, mm: Mm, why: str, at: At, *, observed: bool, seen: str = "", poisoned: bool | None = None) -> None:
-        """Unlink `mm`. A last mmput poisons its node, a drain makes it point at itself."""
+    def leave(
+        self,
+        mm: Mm,
+        why: str,
+        at: At,
+        *,
+        observed: bool,
+        seen: str = "",
+        poisoned: bool | None = None,
+        when_known: bool = True,
+    ) -> None:
+        """Unlink `mm`. A last mmput poisons its node, a drain makes it point at itself.
+
+        Not `when_known`: it came some time before `at`; what the mm holds it may have got since, with a join unseen.
+        """
         before, since = mm.listed, mm.joined if self.linked(mm) else mm.left
         poisoned = why == "mmput" if poisoned is None else poisoned
         self.nr_left(before, at)
@@ -284,7 +297,7 @@ class Memberships(Holdings):
         if why == "drain":
             mm.drained = at
         self.close_membership(mm, at, why)
-        if why != "mmput":
+        if why != "mmput" and when_known:
             self.check_unlisted(mm, at, "drained" if why == "drain" else "seen", inferred=not observed)
 
     def _left_alone(self, neighbours: tuple[Node | None, Node | None], at: At) -> None:

@@ -41,7 +41,10 @@ def states(version: tuple[int, int] | None, carried: Mapping[str, Iterable[str]]
         told |= {f"fetched:{_FETCHES[name]}" for name in fetched if name in _FETCHES}
     if version is None or _MT_DUP[0] <= version < _MT_DUP[1]:
         told.add(MT_DUP)
-    can = carries(names, frozenset(), names, pure=False, threads=True, unuse_clears=False, found_26=False)
+    once = dict.fromkeys(names, 1)
+    can = carries(
+        once, frozenset(), names, pure=False, numbered=False, threads=True, unuse_clears=False, found_26=False
+    )
     found = {}
     for one in collect():
         if "modern" in one.profiles:
