@@ -9,8 +9,14 @@ from collections.abc import Mapping
 
 from mmlist.replay.model import Carries
 
-_MANY = 16
-"""So often one event of a pair must come, and the other never, before the other counts as not recorded."""
+_MANY = {
+    "swap_assign": 64, "swap_clear": 64, "mmlist_add": 32, "mmlist_del": 32, "mmgrab": 16, "mmdrop": 16,
+    "kthread_use_mm": 8, "use_mm": 8,
+}  # fmt: skip
+"""So often one event of a pair must come, and the other never, before the other counts as not recorded.
+
+Ptes let go, and members leave, long after they came; what a task grabs or borrows it soon gives back.
+"""
 _WALKS = 3
 """So many swapoffs, and no mmlist_visit: the visits count as not recorded."""
 
@@ -40,12 +46,12 @@ def carries(
 
     def says(name: str, pair: str) -> bool:
         # A log of layer A alone says both of a pair, if it is not long: what never comes in a long one was not recorded.
-        paired = pure and pair in explicit and (seen[pair] < _MANY or name in text_names)
+        paired = pure and pair in explicit and (seen[pair] < _MANY[pair] or name in text_names)
         return name in explicit or paired
 
     clears = says("swap_clear", "swap_assign")
-    borrows = max(seen.get("kthread_use_mm", 0), seen.get("use_mm", 0)) if pure else 0
-    unborrows = borrows < _MANY or not text_names.isdisjoint(("kthread_unuse_mm", "unuse_mm"))
+    borrowed = [seen[name] < _MANY[name] for name in ("kthread_use_mm", "use_mm") if name in explicit]
+    returned = not text_names.isdisjoint(("kthread_unuse_mm", "unuse_mm"))
     walks = "mmlist_visit" in explicit | text_names or seen.get("swapoff", 0) < _WALKS
     duplicates = has("swap_duplicate", "folio_dup_swap", "swap_dup_entry_direct")
     joins = says("mmlist_add", "mmlist_del")
@@ -91,7 +97,9 @@ def carries(
         births=has("mm_init", "mm_init_ret"),
         frees=has("mm_free", "__mmdrop"),
         grabs_explicit=says("mmgrab", "mmdrop") and says("mmdrop", "mmgrab"),
-        unborrows=has("kthread_unuse_mm") or (found_26 and has("unuse_mm")) or (borrows > 0 and unborrows),
+        unborrows=has("kthread_unuse_mm")
+        or (found_26 and has("unuse_mm"))
+        or (pure and bool(borrowed) and (all(borrowed) or returned)),
         locks={"lock_acquire", "lock_release"} <= names | text_names,
         gets_explicit="mmput" in explicit and ("mmget" in explicit or not threads) and walks,
     )

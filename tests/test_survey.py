@@ -94,7 +94,7 @@ def test_what_the_log_carries():
 
 
 def test_what_never_comes_in_a_long_log_was_not_recorded():
-    adds = "\n".join(f"mmlist_add mm={mm:#x} after=init_mm" for mm in range(0x1000, 0x1000 + 16 * 0x100, 0x100))
+    adds = "\n".join(f"mmlist_add mm={mm:#x} after=init_mm" for mm in range(0x1000, 0x1000 + 32 * 0x100, 0x100))
     short, long = look(adds[: adds.rindex("\n")]), look(adds)
     assert short.carries.joins_explicit and short.carries.leaves_explicit
     assert long.carries.joins_explicit and not long.carries.leaves_explicit

@@ -178,8 +178,15 @@ class Looks(Lives):
             return
         if over is not None and over.seq > mm.listed_seq:
             return
+        if not self.carries.joins_visible and not self._linked_before(mm):
+            return
         own = mm.address + self.offset
         self.broken_look(at, mm, "unlinked", own, own, name, sure=False, since=mm.joined)
+
+    def _linked_before(self, mm: Mm) -> bool:
+        """Whether the look that showed `mm` to have joined is over: its CPU has gone on, and showed it linked again."""
+        first, last = mm.joined, mm.linked_seen
+        return first is not None and last is not None and first is not last and first.cpu == last.cpu
 
     def look_linked(self, mm: Mm, next_: int, prev: int | None, at: At, name: str) -> None:
         """An mm that never was on the list is linked, and nothing joined it."""
