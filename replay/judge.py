@@ -399,6 +399,8 @@ def _identity(mm: Mm | None) -> tuple[int, int]:
 def _capped(finding: Finding, certainty: str, reason: str) -> tuple[str, str]:
     if _STRENGTH[certainty] <= _STRENGTH[finding.cap]:
         return certainty, reason
+    if finding.doubt:
+        return finding.cap, finding.doubt
     if finding.cap == "likely":
         return "likely", "what is seen a moment later is at most likely"
     return "undecided", "this log does not carry the events that would explain it"

@@ -27,7 +27,7 @@ class Finding(msgspec.Struct):
     `since`; `explicit`: that step would be an event of its own in this log. `order` are pairs of lines whose order the
     claim needs, `beside` other mms than `mm` on whose state it rests, `placed`: it rests on the order of the list.
     `follows` are the violations, as (code, mm) in order of preference, that would have caused this one. `cap` bounds the
-    certainty.
+    certainty, for the reason `doubt`.
     """
 
     at: At
@@ -45,6 +45,7 @@ class Finding(msgspec.Struct):
     placed: bool = False
     follows: list[tuple[str, Mm | None]] = msgspec.field(default_factory=list)
     cap: str = "proven"
+    doubt: str = ""
     rests_on_releases: bool = False  # it holds only if every release of an entry was seen
     claims: tuple[At, At] | None = None
     explains: list[tuple[str, Mm | None]] = msgspec.field(default_factory=list)  # found before it, and caused by it

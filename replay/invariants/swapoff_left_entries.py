@@ -11,7 +11,9 @@ Kernel reference
 
 Limits
     Judged for entries that are certainly held: what swapoff releases is often named by no line, and then what its walk
-    touched is unknown. An allocation seen later is another fault (D7).
+    touched is unknown. An allocation seen later is another fault (D7). Where no line tells the area's type it was counted,
+    from the lowest on: an area in use before the log began would make it another, so it is undecided, until a walk has
+    shown a type that was counted right.
 """
 
 from __future__ import annotations
@@ -26,10 +28,13 @@ from mmlist.replay.record import At
 _SHOULD = "try_to_unuse goes on until inuse_pages of the area is 0 (mm/swapfile.c: try_to_unuse)"
 
 
+_COUNTED = "no line tells the area's type, and one that was in use before the log began would make it another"
+
+
 def check(change: SwapoffEnded | Named, state: State) -> Iterator[Finding]:
     """An entry that outlived its area."""
     if isinstance(change, Named):
-        yield _named(change)
+        yield _named(change, state)
         return
     for mm, entry, hold in change.held:
         yield Finding(
@@ -47,10 +52,12 @@ def check(change: SwapoffEnded | Named, state: State) -> Iterator[Finding]:
             explicit=hold.observed and state.carries.unuse_clears,
             rests_on_releases=not hold.observed,
             follows=[("M1", mm), ("M8", mm), ("S1", None)],
+            cap="proven" if state.which_area(change.call.told) else "undecided",
+            doubt=_COUNTED,
         )
 
 
-def _named(change: Named) -> Finding:
+def _named(change: Named, state: State) -> Finding:
     return Finding(
         change.at,
         f"entry {change.entry:#x} of swap area {change.type} is named after its swapoff returned 0",
@@ -65,6 +72,8 @@ def _named(change: Named) -> Finding:
         explicit=True,
         order=[(change.closed, change.at)],
         follows=[*([("M1", change.mm), ("M8", change.mm)] if change.mm is not None else []), ("S1", None)],
+        cap="proven" if state.which_area(change.told) else "undecided",
+        doubt=_COUNTED,
     )
 
 

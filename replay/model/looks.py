@@ -194,7 +194,7 @@ class Looks(Lives):
             return  # of one that was on the list before, the removal may be what the model has wrong
         if at.seq <= self.loss_seq:
             return
-        if self.carries.joins_explicit and not self.carries.duplicates_visible:
+        if not self.carries.duplicates_visible:
             return  # an event behind the join may come late, and nothing would show that it is due
         if not self.carries.joins_visible or mm.duplicated is not None:
             return  # it was about to join: what became of that was not seen

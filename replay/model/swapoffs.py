@@ -23,6 +23,8 @@ class Swapoffs(Observed):
 
     last_inuse: tuple[At, tuple[int, ...]] | None
     last_drain_seq: int = 0
+    counted_right: bool = False
+    """A swapoff has shown a type that was counted, by path, from the log's beginning; none has shown another."""
     second: int | None = None
     last_alloc: At | None
     drains_due: list[tuple[Drained, int]]
@@ -103,6 +105,7 @@ class Swapoffs(Observed):
     def _typed(self, call: SwapoffCall, type_: int | None, at: At) -> None:
         """A type seen inside the swapoff, at `at`, is its own."""
         if type_ is not None and (call.told is None or call.type != type_):
+            self.counted_right = call.type in (None, type_) and (self.counted_right or call.type == type_)
             call.told = at
         if type_ is not None and call.type != type_:
             call.type = call.fact.type = type_
@@ -110,6 +113,13 @@ class Swapoffs(Observed):
             area = self.area(type_)
             if area.used is None:
                 area.used = True
+
+    def which_area(self, told: At | None) -> bool:
+        """Whether an area's type is known: a line told it, or those that were counted have been right so far.
+
+        Counted from the log's beginning it is one too low for each area that was in use before that.
+        """
+        return told is not None or self.counted_right
 
     def _running(self, at: At) -> SwapoffCall:
         """The swapoff that the task of `at` is in; one that began before the log, or in what was lost, begins here."""
@@ -219,7 +229,7 @@ class Swapoffs(Observed):
                 call.refused = event.at
             return
         if call is not None:
-            call.drain = event.at
+            call.drain, call.refused = event.at, None
             call.fact.drain_line = event.at.line
         if event.busy_type is None:
             return
@@ -262,6 +272,7 @@ class Swapoffs(Observed):
             return
         self._typed(call, event.type, event.at)
         if event.ret == 0:
+            self._counted_wrong(call, event)
             self._drained_in_use(call, event)
             self._drain_due(call, event)
             call.maybe = []
@@ -277,6 +288,14 @@ class Swapoffs(Observed):
         self.facts.append(fact)
         if event.ret == 0 and call.type is not None:
             self._close(call.type, event.at, call.told)
+
+    def _counted_wrong(self, call: SwapoffCall, event: e.SwapoffRet) -> None:
+        """A type that was only counted is not this area's, if its inuse_pages is not 0, as another's is."""
+        inuse, type_ = event.inuse or (), call.type
+        if type_ is None or self.which_area(call.told) or type_ >= len(inuse) or not inuse[type_] or all(inuse):
+            return
+        call.type = call.fact.type = None
+        self.areas[type_].path = None
 
     def _drained_in_use(self, call: SwapoffCall, event: e.SwapoffRet) -> None:
         """An area in use when the swapoff began and when it returns, with an entry held all the time, was so at its drain."""
@@ -399,6 +418,8 @@ class Swapoffs(Observed):
     def _was_last(self, call: SwapoffCall) -> bool:
         """Whether no other area can be in use: all types up to the highest were swapped on in the log, and off again."""
         if self.loss_seq or call.type is None or not self.carries.leaves_explicit or call.refused is not None:
+            return False
+        if not self.which_area(call.told):
             return False
         known = [self.areas.get(type_) for type_ in range(max(self.areas) + 1)]
         others = [area for area in known if area is None or area.type != call.type]
