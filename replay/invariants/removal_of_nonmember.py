@@ -78,6 +78,7 @@ def _deleted(change: Broken) -> Finding:
         ],
         mm,
         since=mm.born,
+        order=[(mm.born, change.at)] if mm.born is not None else [],
         follows=[("M9", mm), ("M1", mm)],
         cap="likely",
     )

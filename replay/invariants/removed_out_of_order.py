@@ -56,7 +56,7 @@ def check(change: Left | ExitBegan, state: State) -> Iterator[Finding]:
 
 def _early(change: Left, state: State) -> Iterator[Finding]:
     mm = change.mm
-    if mm.exit_ended is not None or (mm.born is None and mm.zero is None):
+    if mm.exit_ended is not None or (mm.born is None and (mm.zero is None or mm.zero_how not in _AT_ONCE)):
         return  # exit_mmap has returned, or may have before the log began
     before_exit = mm.exit_began is None or mm.exit_began is change.at
     if change.why == "mmput":

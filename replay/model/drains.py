@@ -131,7 +131,7 @@ class Drains(Swapoffs):
         """The walk goes on."""
         call.walked_at = at
         self._too_early(call, at)
-        for mm, seen, _ in call.maybe if call.ended is None else ():
+        for mm, seen, _ in call.maybe if call.ended is None and self.carries.swapoffs_visible else ():
             failed = self.failed_swapoff
             unseen = failed is not None and failed[1].seq > mm.listed_seq  # it may be that one's doing
             began = seen.seq > max(call.at.seq, self.loss_seq) and mm.listed_seq > self.loss_seq
@@ -175,7 +175,7 @@ class Drains(Swapoffs):
         if why == "drain":
             busy = any(isinstance(change, Drained) and change.busy is not None for change in self.changes)
             judged = busy or any(call.judged and call.drain is self.drain_began for call in self.swapoffs.values())
-            mm.drain_began = None if judged else self.drain_began
+            mm.drain_began = None if judged or not when_known else self.drain_began
         super().leave(mm, why, at, observed=observed, seen=seen, poisoned=poisoned, when_known=when_known)
 
     # --- what probes show of it --------------------------------------------------------------------------------------

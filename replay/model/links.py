@@ -148,7 +148,8 @@ class Links(Looks):
             draining = any(call.drain is not None for call in self.swapoffs.values())
             if leaving.exit_began is not None or draining or self.drained_since(leaving):
                 why = "mmput" if leaving.exit_began is not None else "drain"
-                self.leave(leaving, why, at, observed=False, when_known=why == "mmput" or draining)
+                known = why == "mmput" or (draining and self.carries.swapoffs_complete)
+                self.leave(leaving, why, at, observed=False, when_known=known)
                 if self.carries.leaves_explicit:
                     self.seen_early(leaving, "leave")
                 return True

@@ -180,8 +180,13 @@ class Swapoffs(Observed):
             call.fact.visits.append(visit)
 
     def walking(self, call: SwapoffCall, at: At) -> None:
-        """The walk goes on, so no drain has come yet: what looked drained was not."""
+        """The walk goes on, so no drain has come yet: what looked drained was not.
+
+        Where no line shows a swapoff begin, the walk may be another one's.
+        """
         maybe, call.maybe = call.maybe, []
+        if not self.carries.swapoffs_visible:
+            return
         for mm, seen, name in maybe:
             if mm.listed == MEMBER and self.mms.get(mm.address) is mm:
                 self.not_listed(mm, seen, name)
