@@ -41,6 +41,11 @@ class ClosedAreas(Slots):
                 closing.late.append(AllocatedClosed(event.at, closing.call, event.entry, closing.walk, first, event.at))
         super().on_swap_alloc(event)
 
+    def on_swapoff(self, event: e.Swapoff) -> None:
+        """The task's swapoff before this one is over, though its end may not be in the log."""
+        self.closing.pop(self.key(event.at), None)
+        super().on_swapoff(event)
+
     def walking(self, call: SwapoffCall, at: At) -> None:
         """The walk goes on: the area has been closed all the time since its first line."""
         super().walking(call, at)

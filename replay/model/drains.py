@@ -141,7 +141,7 @@ class Drains(Swapoffs):
         super().walking(call, at)
 
     def _too_early(self, call: SwapoffCall, at: At) -> None:
-        if call.drained_at is not None and call.ended is None:
+        if call.drained_at is not None and call.ended is None and self.carries.swapoffs_visible:
             self._misplaced(call, "early", call.drained_at, at)
 
     def on_swapoff_ret(self, event: e.SwapoffRet) -> None:
