@@ -14,6 +14,8 @@ from __future__ import annotations
 import argparse
 import itertools
 import multiprocessing
+import random
+import re
 import sys
 import tempfile
 from collections import Counter
@@ -45,7 +47,11 @@ class View(msgspec.Struct, frozen=True):
     ties: float = 0.0
     cpus: int = 2
     implicit: bool = False  # no mmlist_add, mmlist_del, mmlist_drain: the model joins and removes itself
+    omits: bool = False  # some event names at random: no two kernels let the same be probed
 
+
+_NAME = re.compile(r"\d: (?:\w+:)?(\w+): ")
+"""The event name of a line, in the tracefs dialect."""
 
 VIEWS = (
     View("explicit", "explicit"),
@@ -58,8 +64,11 @@ VIEWS = (
     View("probes, loss", "probes", ("modern",), loss=LOSS),
     View("explicit, 4 CPUs, ties, loss", "explicit", ties=0.2, cpus=4, loss=LOSS),
     View("probes, 4 CPUs, ties, loss", "probes", ("modern",), ties=0.2, cpus=4, loss=LOSS),
+    View("probes and hooks, names left out", "both", ("modern",), omits=True),
+    View("probes, 4 CPUs, ties, names left out", "probes", ("modern",), ties=0.2, cpus=4, omits=True),
+    View("probes, loss, names left out", "probes", ("modern",), loss=LOSS, omits=True),
 )
-BUG_VIEWS = tuple(view for view in VIEWS if not (view.ties or view.implicit))
+BUG_VIEWS = tuple(view for view in VIEWS if not (view.ties or view.implicit or view.omits))
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -129,7 +138,7 @@ def settings_of(view: View, profile: str, seed: int, lines: int, bug: Bug | None
     """The simulation of one cell; every other correct history carries lock events, in the explicit views."""
     omit = frozenset({"mmlist_add", "mmlist_del", "mmlist_drain"}) if view.implicit else frozenset[str]()
     locks = bug.locks if bug is not None else view.view == "explicit" and seed % 2 == 1
-    return Settings(
+    settings = Settings(
         profile=profile,
         seed=seed,
         lines=lines * (5 if bug is not None and bug.rare else 1),
@@ -142,6 +151,14 @@ def settings_of(view: View, profile: str, seed: int, lines: int, bug: Bug | None
         bug=bug.name if bug is not None else None,
         pace=bug.pace if bug is not None else 12,
     )
+    return msgspec.structs.replace(settings, omit=omit | left_out(settings)) if view.omits else settings
+
+
+def left_out(settings: Settings) -> frozenset[str]:
+    """Up to eight of the event names that the log of `settings` has, by its seed."""
+    names = sorted({found[1] for line in Simulation(settings).lines() if (found := _NAME.search(line))})
+    chance = random.Random(settings.seed)
+    return frozenset(chance.sample(names, chance.choice((1, 1, 2, 3, 5, 8))))
 
 
 def measure(job: Job) -> Outcome:
