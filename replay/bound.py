@@ -11,6 +11,7 @@ import msgspec
 
 from mmlist.replay.events import Event
 from mmlist.replay.ledger import Ledger
+from mmlist.replay.machine import Machine
 from mmlist.replay.record import At, Loss
 
 
@@ -62,6 +63,7 @@ class Ending(msgspec.Struct):
     last_times: dict[int, int]
     ts_unit: str
     dialect: str
+    machine: Machine
     lacking: set[str]
     buffers: set[bytes]
     late: int

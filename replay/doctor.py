@@ -97,6 +97,11 @@ def _bounds(history: History) -> list[str]:
         found.append(
             "events may be missing anywhere: what rests on more than one line is undecided, the verdict unknown"
         )
+    elif history.losses["one_cpu"]:
+        found.append(
+            "the lines of one CPU alone, of several: give all of them (trace, not per_cpu/cpu0/trace; trace-cmd report"
+            " without --cpu); until then the verdict is unknown"
+        )
     elif history.losses:
         found.append("events were lost: what rests on one not having come is undecided around each loss")
     if not history.judge.reports_loss:

@@ -20,6 +20,7 @@ _KINDS = {
     "uncounted": "the buffers lost events that no line of the log speaks of",
     "tail": "the end of a CPU's events was not printed, more than a second of the log",
     "unended": "the log does not end with how much of it was printed (@printed)",
+    "one_cpu": "the lines of one CPU alone, of several",
     "untold": "nothing says whether the buffers lost events (stats-before.txt and stats-after.txt of the bundle)",
 }
 
@@ -47,6 +48,8 @@ def missing(ending: Ending, kit: Kit, *, marked: bool) -> Missing | None:
         kind, count = "uncounted", printed - records
     elif ending.counted and printed != records:
         kind, count = "unended", None
+    elif ending.machine.one_cpu(ending.last_times, records, ending.ledger.continuation + ending.ledger.unparsed):
+        kind, count = "one_cpu", None
     elif kit.loses and not marked:
         kind, count = kit.loss, kit.lost
     else:
@@ -73,5 +76,5 @@ def in_words(losses: Mapping[str, int]) -> str:
     kinds = [said for kind, said in _KINDS.items() if losses.get(kind)]
     marked = sum(count for kind, count in losses.items() if kind not in _KINDS)
     if marked:
-        kinds.insert(0, f"events were lost in {marked} place{'s' if marked > 1 else ''}")
+        kinds.insert(0, f"events lost in {marked} place{'s' if marked > 1 else ''}")
     return ", ".join(kinds)

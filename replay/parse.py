@@ -25,6 +25,7 @@ from mmlist.replay.dialect import Dialect, explain, tell
 from mmlist.replay.interned import Names, Numbers
 from mmlist.replay.ledger import Ledger
 from mmlist.replay.log import Block, Log
+from mmlist.replay.machine import Machine
 from mmlist.replay.parts import CAPTURE_HEADER
 from mmlist.replay.record import At, Loss, Record, Unparsed
 from mmlist.replay.running import Running
@@ -96,6 +97,7 @@ class Parser:
         self._others: dict[bytes, int] = {}
         self._scanner = self._native()
         self.lacking: set[str] = set()
+        self.machine = Machine()
 
     @property
     def buffers(self) -> set[bytes]:
@@ -513,6 +515,7 @@ class Parser:
                 self.captures.append(text)
             if kind == "cpus" or text.startswith(b"# tracer:"):
                 self._clock.header()
+            self.machine.hear(kind, parts, text)
             if kind == "entries" and (missing := int(parts["written"]) - int(parts["kept"])) > 0:
                 self._clock.lost(Loss(msgspec.structs.replace(at), None, missing, None, None, "overwritten"))
             kind = "header"

@@ -69,6 +69,7 @@ def read(setup: Setup, binder: Binder, bind: Bind) -> Generator[Said, None, Endi
         parser.last_times(),
         parser.ts_unit,
         parser.dialect,
+        parser.machine,
         parser.lacking,
         parser.buffers,
         items.late,

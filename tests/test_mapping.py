@@ -573,7 +573,7 @@ def test_what_bpftrace_prints_is_read(write: Write) -> None:
 def test_log_of_bpftrace_says_what_the_capture_says(write: Write) -> None:
     (block,) = re.findall(r"<!-- file bpf.trace -->\n```\n(.*?)```", PAGE, re.DOTALL)
     report = run(write("bpf.trace", block))
-    assert (report.run.events, report.unparsed, report.losses) == (4, 0, 0)
+    assert (report.run.events, report.unparsed, report.losses.total()) == (4, 0, 0)
     found, wanted = (
         expectation.replayed(CAPTURES / f"{name}.trace.gz", {}) for name in ("bpftrace", "swapoff-busy-idle")
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -26,7 +27,7 @@ class Report(msgspec.Struct):
     checked: list[Checked] = msgspec.field(default_factory=list)
     statistics: list[Statistic] = msgspec.field(default_factory=list)
     lines: list[LedgerRow] = msgspec.field(default_factory=list)
-    losses: int = 0
+    losses: Counter[str] = msgspec.field(default_factory=Counter)
     unparsed: int = 0
     first_unparsed: UnparsedRow | None = None
     last: Run | None = None
@@ -63,7 +64,7 @@ class Report(msgspec.Struct):
         elif isinstance(fact, Statistic):
             self.statistics.append(fact)
         elif isinstance(fact, LossRow):
-            self.losses += 1
+            self.losses[fact.kind] += 1
         elif isinstance(fact, UnparsedRow):
             self.unparsed += 1
             if self.first_unparsed is None or fact.line < self.first_unparsed.line:

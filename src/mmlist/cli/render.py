@@ -16,6 +16,7 @@ from mmlist.replay.display import pointed, printable
 from mmlist.replay.explain import as_rows
 from mmlist.replay.facts import SYMBOLS, Checked, Violation
 from mmlist.replay.mapping import IGNORED, MAPPED
+from mmlist.replay.missing import in_words
 from mmlist.report import Report
 
 _GROUPS = 20  # more are not read on a screen; the database has them all
@@ -91,7 +92,7 @@ def _log(report: Report) -> Iterator[str]:
     yield count(run.lines, "line")
     yield count(run.events, "event")
     yield f"{report.unparsed} unparsed" if report.unparsed else "all read"
-    yield f"events lost in {count(report.losses, 'place')}" if report.losses else "no loss"
+    yield in_words(report.losses) or "no loss"
     yield f"{run.dialect or 'no dialect'}, clock {run.clock}"
 
 
@@ -187,7 +188,7 @@ def objects(report: Report) -> Iterator[str]:
     for one in report.checked:
         yield json_line("invariant", msgspec.structs.asdict(one))
     told = msgspec.structs.asdict(run) | {"init_mm": hexed(run.init_mm)}
-    added = {"losses": report.losses, "unparsed": report.unparsed, "violations": len(report.violations)}
+    added = {"losses": report.losses.total(), "unparsed": report.unparsed, "violations": len(report.violations)}
     read = {"ledger": report.ledger, "ours": _names(report, "ours"), "other": _names(report, "other")}
     mapped = {
         one.name.removeprefix(MAPPED): {"meaning": one.text, "events": one.value}

@@ -1,0 +1,44 @@
+"""What headers say of the machine: of how many CPUs, and how many entries, the log should be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+
+import msgspec
+
+_ONLINE = re.compile(rb"#P:([0-9]{1,4})\b")
+_FEW = 256
+"""So many records, all of one CPU, may be all that there were, where no header counts them."""
+
+
+class Machine(msgspec.Struct):
+    """`cpus`: how many the headers know, 0 if none says; `entries`: in all their buffers, None if none, or several, say.
+
+    per_cpu/cpuN/trace has the lines of one CPU below the header of all (kernel/trace/trace.c: print_event_info), as trace-cmd
+    report --cpu has.
+    """
+
+    cpus: int = 0
+    entries: int | None = None
+    headers: int = 0
+
+    def hear(self, kind: str, parts: Mapping[str, bytes], text: bytes) -> None:
+        """A line of notes.lark, of `kind`."""
+        if kind == "cpus":
+            self.cpus = int(parts["cpus"])
+        elif kind == "entries":
+            self.headers += 1
+            self.entries = int(parts["kept"]) if self.headers == 1 else None
+            if (online := _ONLINE.search(parts.get("rest", b""))) is not None:
+                self.cpus = int(online[1])
+        elif kind == "tool" and text.startswith(b"CPU "):
+            self.cpus = 0  # CPU N is empty: nobody left it out
+
+    def one_cpu(self, seen: Collection[int], records: int, more: int) -> bool:
+        """Whether a log of `records`, all on the CPUs `seen`, and `more` lines that are entries is of one CPU out of several."""
+        if len(seen) != 1 or max(self.cpus, max(seen) + 1) < 2:
+            return False
+        if self.headers == 1 and self.entries is not None:
+            return self.entries > records + more
+        return records >= _FEW
