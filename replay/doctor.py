@@ -102,6 +102,11 @@ def _bounds(history: History) -> list[str]:
             "the lines of one CPU alone, of several: give all of them (trace, not per_cpu/cpu0/trace; trace-cmd report"
             " without --cpu); until then the verdict is unknown"
         )
+    elif history.losses["unfreed"]:
+        found.append(
+            "mms are freed that the log does not show: was it recorded of some tasks alone (trace-cmd record -F or -P,"
+            " set_event_pid)? record all tasks; until then the verdict is unknown"
+        )
     elif history.losses:
         found.append("events were lost: what rests on one not having come is undecided around each loss")
     if not history.judge.reports_loss:

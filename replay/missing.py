@@ -21,8 +21,13 @@ _KINDS = {
     "tail": "the end of a CPU's events was not printed, more than a second of the log",
     "unended": "the log does not end with how much of it was printed (@printed)",
     "one_cpu": "the lines of one CPU alone, of several",
+    "unfreed": "mms are born where others live, whose frees are not in the log, as of some tasks alone",
     "untold": "nothing says whether the buffers lost events (stats-before.txt and stats-after.txt of the bundle)",
 }
+
+
+_UNFREED = 2
+"""So many mms whose free is not in the log show that more is missing; one may be of a probe that missed a call."""
 
 
 class Missing(msgspec.Struct):
@@ -36,8 +41,11 @@ class Missing(msgspec.Struct):
     tail: int = 0
 
 
-def missing(ending: Ending, kit: Kit, *, marked: bool) -> Missing | None:
-    """What is missing of a log that was read to its end; `marked`: some of its lines are marks of losses."""
+def missing(ending: Ending, kit: Kit, *, marked: bool, unfreed: int) -> Missing | None:
+    """What is missing of a log that was read to its end; `marked`: some of its lines are marks of losses.
+
+    `unfreed` mms lived where the log has others born, though it has frees.
+    """
     printed, records, line = sum(ending.printed.values()), ending.ledger.records, ending.ledger.lines
     tails = {} if marked else _tails(ending)
     if tails:
@@ -50,6 +58,8 @@ def missing(ending: Ending, kit: Kit, *, marked: bool) -> Missing | None:
         kind, count = "unended", None
     elif ending.machine.one_cpu(ending.last_times, records, ending.ledger.continuation + ending.ledger.unparsed):
         kind, count = "one_cpu", None
+    elif unfreed >= _UNFREED and not marked:
+        kind, count = "unfreed", None
     elif kit.loses and not marked:
         kind, count = kit.loss, kit.lost
     else:

@@ -8,6 +8,9 @@ from mmlist.replay.model.membership import Memberships
 from mmlist.replay.model.mm import MEMBER, OFF, REMOVED, UNKNOWN, Mm
 from mmlist.replay.record import At
 
+_REBORN = 64
+"""Births where mms live that are kept in mind."""
+
 
 class Lives(Memberships):
     """The steps on lives. mm_users is counted where every get is explicit, else known only where it was fetched."""
@@ -21,9 +24,29 @@ class Lives(Memberships):
         """kernel/fork.c: mm_init: mm_users 1, mm_count 1, off the list."""
         old = self.mms.get(event.mm)
         if old is not None:
+            self._unfreed(old, event.at)
             self._end(old, event.at, implied=True)
         mm = self.birth(event.mm, event.at)
         self.born_off(mm, event.at)
+
+    def _unfreed(self, mm: Mm, at: At) -> None:
+        """`mm` lives where one is born: a log that has frees lacks this one, and so what else was done beside it.
+
+        Not so if a line named it after its free (C1, C2), or it was freed twice: the slab then hands it out twice.
+        """
+        again = self.freed_again.get(mm.address, 0)
+        if again:
+            self.freed_again[mm.address] = again - 1
+        elif self.carries.frees and not self.loss_seq and (mm.born is not None or mm.generation == 1):
+            self.reborn.append((mm.address, at))
+            del self.reborn[:-_REBORN]
+
+    def _freed_late(self, address: int, at: At) -> None:
+        """A free at `address` that the clock does not set behind the birth there may have come before it."""
+        for one in self.reborn:
+            if one[0] == address and self.tied(one[1], at):
+                self.reborn.remove(one)
+                return
 
     def on_dup_mmap(self, event: e.DupMmap) -> None:
         """mm/mmap.c: dup_mmap begins: the child is the parent's copy from here on."""
@@ -248,8 +271,12 @@ class Lives(Memberships):
     def on_mm_free(self, event: e.MmFree) -> None:
         """kernel/fork.c: __mmdrop: the generation ends."""
         mm = self.mms.get(event.mm)
+        if self.reborn:
+            self._freed_late(event.mm, event.at)
         if mm is None:
             mm = self.mm_at(event.mm, event.at)
+        if mm.born is None and mm.generation > 1:
+            self.freed_again[event.mm] = self.freed_again.get(event.mm, 0) + 1
         self._end(mm, event.at, implied=False)
 
     def _end(self, mm: Mm, at: At, *, implied: bool) -> None:
