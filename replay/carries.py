@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from mmlist.replay.model import Carries
 
 _MANY = {
-    "swap_assign": 64, "swap_clear": 64, "mmlist_add": 32, "mmlist_del": 32, "mmgrab": 16, "mmdrop": 16,
-    "kthread_use_mm": 8, "use_mm": 8,
+    "swap_assign": 64, "swap_clear": 64, "mmlist_del": 32, "mmgrab": 16, "mmdrop": 16, "kthread_use_mm": 8, "use_mm": 8,
 }  # fmt: skip
 """So often one event of a pair must come, and the other never, before the other counts as not recorded.
 
-Ptes let go, and members leave, long after they came; what a task grabs or borrows it soon gives back.
+Ptes let go long after they came; what a task grabs or borrows it soon gives back. Of mmlist_add without mmlist_del nothing
+is concluded: a kernel that takes nobody off the list (M6) goes on for long.
 """
 _WALKS = 3
 """So many swapoffs, and no mmlist_visit: the visits count as not recorded."""
@@ -27,7 +27,6 @@ def carries(
     text_names: frozenset[str],
     *,
     pure: bool,
-    numbered: bool,
     threads: bool,
     unuse_clears: bool,
     unsized: bool = False,
@@ -35,7 +34,7 @@ def carries(
 ) -> Carries:
     """What a log can say in which each event was `seen` so often; `explicit` are of layer A, `text_names` stand in its text.
 
-    `pure`: it has no probes. `numbered`: joins and removals say mmlist_nr. `threads`: tasks share an mm (CLONE_VM).
+    `pure`: it has no probes. `threads`: tasks share an mm (CLONE_VM).
     `unuse_clears`: swap_clear tells of swapoff's own releases. `unsized`: its probes on frees of several entries do not
     say how many. `found_26`: its kernel is of before 5.10.
     """
@@ -46,8 +45,8 @@ def carries(
 
     def says(name: str, pair: str) -> bool:
         # A log of layer A alone says both of a pair, if it is not long: what never comes in a long one was not recorded.
-        paired = pure and pair in explicit and (seen[pair] < _MANY[pair] or name in text_names)
-        return name in explicit or paired
+        paired = pair not in _MANY or seen.get(pair, 0) < _MANY[pair] or name in text_names
+        return name in explicit or (pure and pair in explicit and paired)
 
     clears = says("swap_clear", "swap_assign")
     borrowed = [seen[name] < _MANY[name] for name in ("kthread_use_mm", "use_mm") if name in explicit]
@@ -61,7 +60,7 @@ def carries(
     ) or "swap_free" in explicit  # fmt: skip
     return Carries(
         joins_explicit=joins,
-        leaves_explicit=says("mmlist_del", "mmlist_add") or (joins and numbered),
+        leaves_explicit=says("mmlist_del", "mmlist_add"),
         assigns_explicit=says("swap_assign", "swap_clear"),
         clears_explicit=clears,
         unuse_clears=unuse_clears or (clears and pure),

@@ -260,7 +260,6 @@ def survey(
         frozenset(votes.explicit),
         text_names,
         pure=not votes.probes,
-        numbered=bool(votes.nr),
         threads=bool(votes.threads),
         unuse_clears=votes.unuse_clears,
         unsized=votes.unsized,

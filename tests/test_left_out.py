@@ -13,12 +13,8 @@ import mmlist
 from mmlist.replay.simulate import Settings, Simulation
 
 _NAME = re.compile(r"\d: (\w+): ")
-_PAIRS = (
-    ("swap_assign", "swap_clear"),
-    ("mmlist_add", "mmlist_del"),
-    ("mmgrab", "mmdrop"),
-    ("kthread_use_mm", "kthread_unuse_mm"),
-)
+_HALVES = ("swap_assign", "swap_clear", "mmlist_add", "mmgrab", "mmdrop", "kthread_use_mm", "kthread_unuse_mm")
+"""Of each the other is in the log. Not mmlist_del: a kernel that takes nobody off the list (M6) goes on for long."""
 
 
 def errors(path: Path, settings: Settings) -> list[str]:
@@ -42,9 +38,8 @@ def test_a_probe_that_is_not_there_accuses_nobody(tmp_path: Path, view: str, see
         assert not told, (sorted(omit), told)
 
 
-@pytest.mark.parametrize("pair", _PAIRS)
-@pytest.mark.parametrize("half", [0, 1])
-def test_half_of_a_pair_in_a_long_log_accuses_nobody(tmp_path: Path, pair: tuple[str, str], half: int) -> None:
-    settings = Settings(seed=5, view="explicit", lines=6000, omit=frozenset({pair[half]}))
-    assert pair[1 - half] in names_of(settings)
-    assert not errors(tmp_path / "log", settings)
+@pytest.mark.parametrize("half", _HALVES)
+def test_half_of_a_pair_in_a_long_log_accuses_nobody(tmp_path: Path, half: str) -> None:
+    settings = Settings(seed=5, view="explicit", lines=6000)
+    assert half in names_of(settings)
+    assert not errors(tmp_path / "log", msgspec.structs.replace(settings, omit=frozenset({half})))

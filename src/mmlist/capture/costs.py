@@ -42,9 +42,7 @@ def states(version: tuple[int, int] | None, carried: Mapping[str, Iterable[str]]
     if version is None or _MT_DUP[0] <= version < _MT_DUP[1]:
         told.add(MT_DUP)
     once = dict.fromkeys(names, 1)
-    can = carries(
-        once, frozenset(), names, pure=False, numbered=False, threads=True, unuse_clears=False, found_26=False
-    )
+    can = carries(once, frozenset(), names, pure=False, threads=True, unuse_clears=False, found_26=False)
     found = {}
     for one in collect():
         if "modern" in one.profiles:
