@@ -1,84 +1,35 @@
-"""swapon, swapoff, its walk and its drain (mm/swapfile.c: try_to_unuse, drain_mmlist, SYSCALL swapoff)."""
+"""swapoff, its walk and its drain (mm/swapfile.c: try_to_unuse, drain_mmlist, SYSCALL swapoff)."""
 
 from __future__ import annotations
 
 from mmlist.replay import events as e
-from mmlist.replay.facts import SwapArea, Swapoff, Visit
+from mmlist.replay.facts import Swapoff, Visit
+from mmlist.replay.model.areas import Areas
 from mmlist.replay.model.changes import Drained, SwapoffEnded
-from mmlist.replay.model.fetched import Observed
 from mmlist.replay.model.mm import MEMBER, Hold, Mm
-from mmlist.replay.model.swap import Area, SwapoffCall
+from mmlist.replay.model.swap import SwapoffCall
 from mmlist.replay.record import At
-
-MAX_SWAPFILES = 32
-"""include/linux/swap.h: types from here on, less those for other uses, are no swap areas."""
-
 
 _ALLOCATES = 100
 """The part of a second that folio_alloc_swap takes at most: slots that it has reserved show, its return is still to come."""
 
 
-class Swapoffs(Observed):
-    """The steps on areas and on swapoff. `second` is how many units of ts a second has, None if unknown."""
+class Swapoffs(Areas):
+    """The steps on swapoff. `second` is how many units of ts a second has, None if unknown."""
 
     last_inuse: tuple[At, tuple[int, ...]] | None
     last_drain_seq: int = 0
-    counted_right: bool = False
-    """A swapoff has shown a type that was counted, by path, from the log's beginning; none has shown another."""
     second: int | None = None
     last_alloc: At | None
     drains_due: list[tuple[Drained, int]]
     """Drains beside an area in use, which a slot handed out before that time may have come to be in use only since."""
-
-    # --- swapon ------------------------------------------------------------------------------------------------------
-
-    def on_swapon(self, event: e.Swapon) -> None:
-        """swapon begins: the type it will take is not known before its return."""
-        self.swapons[self.key(event.at)] = event
-
-    def on_swapon_ret(self, event: e.SwaponRet) -> None:
-        """swapon returned: with 0 it took the lowest free type, unless the log says which."""
-        begun = self.swapons.pop(self.key(event.at), None)
-        if event.ret != 0:
-            return
-        path = event.path or (begun.path if begun is not None else None)
-        type_ = event.type if event.type is not None else begun.type if begun is not None else None
-        told = None if type_ is None else event.at
-        if type_ is None:
-            type_ = self._lowest_free(begun)
-        if type_ is None:
-            for area in self.areas.values():
-                if area.used is False:
-                    area.used = area.closed = None  # it may be this one
-            return
-        at = begun.at if begun is not None else event.at
-        area = self.areas[type_] = Area(type_)
-        area.used, area.path, area.told = True, path, told
-        area.fact = SwapArea(type_, path, at.line, at.ts)
-
-    def _lowest_free(self, begun: e.Swapon | None) -> int | None:
-        """The type that a swapon takes; None where a lower one may be in use or not (mm/swapfile.c: alloc_swap_info).
-
-        What was lost may have been another's swapon or swapoff. Slots of an area are handed out before its swapon returns.
-        """
-        if self.loss_seq:
-            return None
-        for type_ in range(MAX_SWAPFILES):
-            area = self.areas.get(type_)
-            if area is None or area.used is False:
-                return type_
-            if begun is not None and area.named is not None and area.named.seq > begun.at.seq and area.fact is None:
-                return type_
-            if area.used is None:
-                return None
-        return None
 
     # --- swapoff -----------------------------------------------------------------------------------------------------
 
     def on_swapoff(self, event: e.Swapoff) -> None:
         """swapoff begins."""
         at = event.at
-        type_ = event.type if event.type is not None else self._type_of_path(event.path)
+        type_ = event.type if event.type is not None else self.type_of_path(event.path)
         fact = Swapoff(at.line, at.ts, at.pid, at.comm, event.path, type_)
         fact.members_before = len(self.members)
         self._unreturned(at)
@@ -98,29 +49,6 @@ class Swapoffs(Observed):
             if self.may_drain(call):
                 self.last_drain_seq = at.seq
 
-    def _type_of_path(self, path: str | None) -> int | None:
-        found = [area.type for area in self.areas.values() if area.used and path is not None and area.path == path]
-        return found[0] if len(found) == 1 else None
-
-    def _typed(self, call: SwapoffCall, type_: int | None, at: At) -> None:
-        """A type seen inside the swapoff, at `at`, is its own."""
-        if type_ is not None and (call.told is None or call.type != type_):
-            self.counted_right = call.type in (None, type_) and (self.counted_right or call.type == type_)
-            call.told = at
-        if type_ is not None and call.type != type_:
-            call.type = call.fact.type = type_
-        if type_ is not None:
-            area = self.area(type_)
-            if area.used is None:
-                area.used = True
-
-    def which_area(self, told: At | None) -> bool:
-        """Whether an area's type is known: a line told it, or those that were counted have been right so far.
-
-        Counted from the log's beginning it is one too low for each area that was in use before that.
-        """
-        return told is not None or self.counted_right
-
     def _running(self, at: At) -> SwapoffCall:
         """The swapoff that the task of `at` is in; one that began before the log, or in what was lost, begins here."""
         call = self.swapoff_of(at)
@@ -132,7 +60,7 @@ class Swapoffs(Observed):
     def on_try_to_unuse(self, event: e.TryToUnuse) -> None:
         """The walk begins."""
         call = self._running(event.at)
-        self._typed(call, event.type, event.at)
+        self.typed(call, event.type, event.at)
         self.walking(call, event.at)
 
     def on_try_to_unuse_ret(self, event: e.TryToUnuseRet) -> None:
@@ -144,7 +72,7 @@ class Swapoffs(Observed):
     def on_swapoff_pass(self, event: e.SwapoffPass) -> None:
         """A pass begins."""
         call = self._running(event.at)
-        self._typed(call, event.type, event.at)
+        self.typed(call, event.type, event.at)
         call.fact.passes += 1
         self.walking(call, event.at)
 
@@ -154,7 +82,7 @@ class Swapoffs(Observed):
         if not self.carries.unuse_clears:
             mm.release(event.at.seq, event.type)
         call = self._running(event.at)
-        self._typed(call, event.type, event.at)
+        self.typed(call, event.type, event.at)
         self.walking(call, event.at)
         self._visit(call, mm, event.at, 1, observed=False)
 
@@ -275,9 +203,9 @@ class Swapoffs(Observed):
             self.released = event.at.seq
         if call is None:
             return
-        self._typed(call, event.type, event.at)
+        self.typed(call, event.type, event.at)
         if event.ret == 0:
-            self._counted_wrong(call, event)
+            self.counted_wrong(call, event)
             self._drained_in_use(call, event)
             self._drain_due(call, event)
             call.maybe = []
@@ -292,15 +220,7 @@ class Swapoffs(Observed):
         fact.members_after = len(self.members)
         self.facts.append(fact)
         if event.ret == 0 and call.type is not None:
-            self._close(call.type, event.at, call.told)
-
-    def _counted_wrong(self, call: SwapoffCall, event: e.SwapoffRet) -> None:
-        """A type that was only counted is not this area's, if its inuse_pages is not 0, as another's is."""
-        inuse, type_ = event.inuse or (), call.type
-        if type_ is None or self.which_area(call.told) or type_ >= len(inuse) or not inuse[type_] or all(inuse):
-            return
-        call.type = call.fact.type = None
-        self.areas[type_].path = None
+            self.close_area(call.type, event.at, call.told)
 
     def _drained_in_use(self, call: SwapoffCall, event: e.SwapoffRet) -> None:
         """An area in use when the swapoff began and when it returns, with an entry held all the time, was so at its drain."""
@@ -429,16 +349,3 @@ class Swapoffs(Observed):
         known = [self.areas.get(type_) for type_ in range(max(self.areas) + 1)]
         others = [area for area in known if area is None or area.type != call.type]
         return call.type in self.areas and all(area is not None and area.used is False for area in others)
-
-    def _close(self, type_: int, at: At, told: At | None) -> None:
-        """The area is gone: nothing of it is held any more."""
-        area = self.area(type_)
-        area.used, area.closed, area.told = False, at, told
-        if area.fact is not None:
-            area.fact.swapoff_line, area.fact.swapoff_ts = at.line, at.ts
-            self.facts.append(area.fact)
-            area.fact = None
-        for mm in list(self.holders.values()):
-            self.clear_all(mm, at, "swapoff", type_)
-        for value in [value for value in self.entries if value >> self.shift == type_]:
-            del self.entries[value]
