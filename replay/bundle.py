@@ -1,8 +1,9 @@
 """What a capture's bundle says besides its log: which calls the probes missed, what the buffers lost, where the list lies.
 
-Every part may be missing: what is not said is not known, and a part that cannot be read says nothing. Nothing here makes a
-claim more certain; missed calls and lost events make it less so.
-Sources: Documentation/trace/kprobetrace.rst (kprobe_profile), kernel/trace/trace.c (tracing_stats_read).
+Every part may be missing: what is not said is not known, and a part that cannot be read says nothing. One thing alone makes a
+claim more certain: that no area was in use before; missed calls and lost events make it less so.
+Sources: Documentation/trace/kprobetrace.rst (kprobe_profile), kernel/trace/trace.c (tracing_stats_read), mm/swapfile.c
+(swap_show).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ _MISSED = re.compile(rb"^[ \t]*(\S+)[ \t]+[0-9]{1,19}[ \t]+([0-9]{1,19})[ \t]*$"
 _LOST = re.compile(rb"^(?:overrun|commit overrun|dropped events): ([0-9]{1,19})$", re.MULTILINE)
 _SYMBOL = re.compile(rb"^([0-9a-f]{8,16}) \S (\S+)$", re.MULTILINE)
 _RELEASE = re.compile(rb"Linux \S+ ([0-9]+\.[0-9]+[!-~]{0,128}) ")
+_NO_AREAS = re.compile(rb"Filename[ \t]+Type[ \t]+Size[ \t]+Used[ \t]+Priority\s*")
 _WORD = re.compile(rb"\s*([A-Za-z0-9_-]{1,32})\s*")
 
 
@@ -29,7 +31,8 @@ class Bundle(msgspec.Struct, frozen=True):
     """`missed`: calls by probe, above 0 only; `lost`: events that buffers dropped; `header`: as a capture's header.
 
     `symbols`: the addresses of some, by name; `probes`: what each probe is on. `missed` and `lost` are
-    None where no part says it, or one cannot be read.
+    None where no part says it, or one cannot be read. `no_areas`: /proc/swaps had none when the capture began, so that the
+    types of areas can be counted.
     """
 
     missed: dict[str, int] | None
@@ -37,6 +40,7 @@ class Bundle(msgspec.Struct, frozen=True):
     header: dict[str, object]
     symbols: dict[str, int] = {}
     probes: list[Definition] = []
+    no_areas: bool = False
 
 
 def read(beside: Mapping[str, bytes]) -> Bundle:
@@ -62,4 +66,5 @@ def read(beside: Mapping[str, bytes]) -> Bundle:
     probes = definitions(beside.get(parts.DEFINITIONS, b""))
     if (offset := mmlist_offset(probes)) is not None:
         header["mmlist_offset"] = offset
-    return Bundle(missed, lost, header, symbols, probes)
+    no_areas = _NO_AREAS.fullmatch(beside.get(parts.SWAPS_BEFORE, b"")) is not None
+    return Bundle(missed, lost, header, symbols, probes, no_areas)

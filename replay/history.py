@@ -113,7 +113,13 @@ class History:
 
     def _count_missing(self, ending: Ending) -> Iterator[f.Fact]:
         """Note the loss of which some count says, or of which the count itself is gone, and no line says where."""
-        lost = missing(ending, self.setup.kit, marked=bool(self.losses), unfreed=len(self.state.reborn))
+        lost = missing(
+            ending,
+            self.setup.kit,
+            marked=bool(self.losses),
+            unfreed=len(self.state.reborn),
+            probed="__mmdrop" in self.names,
+        )
         if lost is not None:
             self._unmarked, self._tail = lost.kind if lost.anywhere else "", lost.tail
             self.losses[lost.kind] += sum(row.count or 1 for row in lost.rows)

@@ -26,8 +26,10 @@ _KINDS = {
 }
 
 
-_UNFREED = 2
-"""So many mms whose free is not in the log show that more is missing; one may be of a probe that missed a call."""
+_UNFREED, _UNFREED_BY_HAND = 2, 8
+"""So many mms whose free is not in the log show that more is missing: one may be of a probe that missed a call. Without
+probes some are left out by who wrote the log.
+"""
 
 
 class Missing(msgspec.Struct):
@@ -41,10 +43,10 @@ class Missing(msgspec.Struct):
     tail: int = 0
 
 
-def missing(ending: Ending, kit: Kit, *, marked: bool, unfreed: int) -> Missing | None:
+def missing(ending: Ending, kit: Kit, *, marked: bool, unfreed: int, probed: bool) -> Missing | None:
     """What is missing of a log that was read to its end; `marked`: some of its lines are marks of losses.
 
-    `unfreed` mms lived where the log has others born, though it has frees.
+    `unfreed` mms lived where the log has others born, though it has frees, `probed` or explicit.
     """
     printed, records, line = sum(ending.printed.values()), ending.ledger.records, ending.ledger.lines
     tails = {} if marked else _tails(ending)
@@ -58,7 +60,7 @@ def missing(ending: Ending, kit: Kit, *, marked: bool, unfreed: int) -> Missing 
         kind, count = "unended", None
     elif ending.machine.one_cpu(ending.last_times, records, ending.ledger.continuation + ending.ledger.unparsed):
         kind, count = "one_cpu", None
-    elif unfreed >= _UNFREED and not marked:
+    elif unfreed >= (_UNFREED if probed else _UNFREED_BY_HAND) and not marked:
         kind, count = "unfreed", None
     elif kit.loses and not marked:
         kind, count = kit.loss, kit.lost

@@ -65,6 +65,7 @@ class Setup:
             shift=type_shift(found.profile, found.entry_max),
             grain=grain,
         )
+        state.counted_right = self.bundle.no_areas
         state.second = 10**9 if self.parser.ts_unit == "ns" else None
         state.leak_after = None if state.second is None else round(self.options.leak_after * state.second)
         binder = Binder(

@@ -56,6 +56,23 @@ def test_where_probes_missed_calls_nothing_that_rests_on_absence_is_proven(tmp_p
     assert certainties(packed(tmp_path / "b.tar.gz", LOG, missed)) == {"M1": RANK["likely"]}
 
 
+@pytest.mark.parametrize(
+    ("swaps", "certainty"),
+    [
+        (b"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n", "proven"),
+        (b"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n/dev/vda   partition 65532 0 -2\n", "undecided"),
+        (b"Filename\t\t\t\tType\t\tSi", "undecided"),
+        (b"", "undecided"),
+    ],
+)
+def test_types_are_counted_for_certain_where_no_area_was_in_use_before(
+    tmp_path: Path, swaps: bytes, certainty: str
+) -> None:
+    log = (FIXTURES / "unknown" / "swapoff-left-entries-counted.trace").read_bytes()
+    said = packed(tmp_path / "b.tar.gz", log, {**WHOLE, parts.SWAPS_BEFORE: swaps})
+    assert certainties(said)["D5"] == RANK[certainty]
+
+
 def test_events_that_only_the_buffers_statistics_know_of_are_a_loss(tmp_path: Path) -> None:
     lossy = {**WHOLE, parts.STATS_AFTER: b"# cpu0\noverrun: 7\ndropped events: 0\n"}
     assert certainties(packed(tmp_path / "b.tar.gz", LOG, lossy)) == {"M1": RANK["undecided"]}
