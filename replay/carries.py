@@ -9,16 +9,19 @@ from collections.abc import Mapping
 
 from mmlist.replay.model import Carries
 
-_MANY = {
-    "swap_assign": 64, "swap_clear": 64, "mmlist_del": 32, "mmgrab": 16, "mmdrop": 16, "kthread_use_mm": 8, "use_mm": 8,
-}  # fmt: skip
-"""So often one event of a pair must come, and the other never, before the other counts as not recorded.
+_UNRECORDED = {
+    "swap_clear": {"swap_assign": 64, "swap_free": 16},
+    "swap_assign": {"swap_clear": 64},
+    "mmlist_add": {"mmlist_del": 32},
+    "mmgrab": {"mmdrop": 16},
+    "mmdrop": {"mmgrab": 16, "mm_free": 16},
+}
+"""An event of a pair that never comes counts as not recorded where these have come so often: each of them goes with it.
 
-Ptes let go long after they came; what a task grabs or borrows it soon gives back. Of mmlist_add without mmlist_del nothing
-is concluded: a kernel that takes nobody off the list (M6) goes on for long.
+Of mmlist_add without mmlist_del nothing is concluded: a kernel that takes nobody off the list (M6) goes on for long.
 """
-_WALKS = 3
-"""So many swapoffs, and no mmlist_visit: the visits count as not recorded."""
+_UNDONE = 64
+"""So many duplicates, and no free: pageout's undoing of one counts as not recorded."""
 
 
 def carries(
@@ -29,14 +32,15 @@ def carries(
     pure: bool,
     threads: bool,
     unuse_clears: bool,
+    reborrows: bool = False,
     unsized: bool = False,
     found_26: bool,
 ) -> Carries:
     """What a log can say in which each event was `seen` so often; `explicit` are of layer A, `text_names` stand in its text.
 
-    `pure`: it has no probes. `threads`: tasks share an mm (CLONE_VM).
-    `unuse_clears`: swap_clear tells of swapoff's own releases. `unsized`: its probes on frees of several entries do not
-    say how many. `found_26`: its kernel is of before 5.10.
+    `pure`: it has no probes. `threads`: tasks share an mm (CLONE_VM). `unuse_clears`: swap_clear tells of swapoff's own
+    releases. `reborrows`: a task borrowed an mm twice, and never gave one back. `unsized`: its probes on frees of several
+    entries do not say how many. `found_26`: its kernel is of before 5.10.
     """
     names = frozenset(seen)
 
@@ -45,13 +49,13 @@ def carries(
 
     def says(name: str, pair: str) -> bool:
         # A log of layer A alone says both of a pair, if it is not long: what never comes in a long one was not recorded.
-        paired = pair not in _MANY or seen.get(pair, 0) < _MANY[pair] or name in text_names
-        return name in explicit or (pure and pair in explicit and paired)
+        signs = _UNRECORDED.get(name)
+        left_out = signs is not None and all(seen.get(sign, 0) >= least for sign, least in signs.items())
+        return name in explicit or (pure and pair in explicit and (not left_out or name in text_names))
 
     clears = says("swap_clear", "swap_assign")
-    borrowed = [seen[name] < _MANY[name] for name in ("kthread_use_mm", "use_mm") if name in explicit]
-    returned = not text_names.isdisjoint(("kthread_unuse_mm", "unuse_mm"))
-    walks = "mmlist_visit" in explicit | text_names or seen.get("swapoff", 0) < _WALKS
+    frees = ("swap_free", "swap_free_nr", "folio_put_swap")
+    borrows = pure and not explicit.isdisjoint(("kthread_use_mm", "use_mm"))
     duplicates = has("swap_duplicate", "folio_dup_swap", "swap_dup_entry_direct")
     joins = says("mmlist_add", "mmlist_del")
     faults = has("swap_free", "swap_free_nr", "__swap_entry_free_ret", "folio_put_swap")
@@ -85,7 +89,7 @@ def carries(
         swapoffs_complete={"swapoff", "swapoff_ret"} <= names | text_names,
         allocs_visible="swap_alloc" in explicit,
         usage_visible=has("__swap_entry_free_ret"),
-        undos_named=has("swap_free", "swap_free_nr", "folio_put_swap"),
+        undos_named=not (names | text_names).isdisjoint(frees) or (pure and seen.get("swap_duplicate", 0) < _UNDONE),
         frees_named=not unsized
         and has("swap_free", "swap_free_nr", "folio_put_swap")
         and has("free_swap_and_cache", "free_swap_and_cache_nr", "swap_put_entries_direct"),
@@ -96,9 +100,8 @@ def carries(
         births=has("mm_init", "mm_init_ret"),
         frees=has("mm_free", "__mmdrop"),
         grabs_explicit=says("mmgrab", "mmdrop") and says("mmdrop", "mmgrab"),
-        unborrows=has("kthread_unuse_mm")
-        or (found_26 and has("unuse_mm"))
-        or (pure and bool(borrowed) and (all(borrowed) or returned)),
+        unborrows=has("kthread_unuse_mm") or (found_26 and has("unuse_mm")) or (borrows and not reborrows),
         locks={"lock_acquire", "lock_release"} <= names | text_names,
-        gets_explicit="mmput" in explicit and ("mmget" in explicit or not threads) and walks,
+        gets_explicit="mmput" in explicit and ("mmget" in explicit or not threads),
+        visits_explicit="mmlist_visit" in explicit | text_names,
     )

@@ -21,7 +21,7 @@ _UNMARKED = {
     "uncounted": "events were lost, nobody knows where: a step that would explain it may be among them",
     "unended": "the log does not end with how much of it was printed: a step that would explain it may be missing",
     "one_cpu": "the log is of one CPU out of several: a step that would explain it may have been on another",
-    "unfreed": "mms were freed that the log does not show, as it may be of some tasks alone: so may a step that would explain it",
+    "unfreed": "mms were freed that the log does not show: so may a step that would explain it be missing",
     "untold": "nothing says whether the buffers lost events: a step that would explain it may have been among them",
 }
 """Of losses that no line of the log marks, why a violation is undecided."""

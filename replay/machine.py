@@ -8,12 +8,15 @@ from collections.abc import Collection, Mapping
 import msgspec
 
 _ONLINE = re.compile(rb"#P:([0-9]{1,4})\b")
+_EMPTY = re.compile(rb"CPU ([0-9]{1,4}) is empty")
+_MOST = 8192
 _FEW = 256
-"""So many records, all of one CPU, may be all that there were, where no header counts them."""
+"""So many records, all of one CPU, may be all that there were, where no header counts them: a test that is short."""
 
 
 class Machine(msgspec.Struct):
-    """`cpus`: how many the headers know, 0 if none says; `entries`: in all their buffers, None if none, or several, say.
+    """`cpus`: how many the headers know, 0 if none says; `empty`: those of them that had nothing to say; `entries`: in all their
+    buffers, None if none says, or several `headers` do.
 
     per_cpu/cpuN/trace has the lines of one CPU below the header of all (kernel/trace/trace.c: print_event_info), as trace-cmd
     report --cpu has.
@@ -22,22 +25,23 @@ class Machine(msgspec.Struct):
     cpus: int = 0
     entries: int | None = None
     headers: int = 0
+    empty: set[int] = msgspec.field(default_factory=set)
 
     def hear(self, kind: str, parts: Mapping[str, bytes], text: bytes) -> None:
         """A line of notes.lark, of `kind`."""
         if kind == "cpus":
-            self.cpus = int(parts["cpus"])
+            self.cpus = min(int(parts["cpus"]), _MOST)
         elif kind == "entries":
             self.headers += 1
             self.entries = int(parts["kept"]) if self.headers == 1 else None
             if (online := _ONLINE.search(parts.get("rest", b""))) is not None:
-                self.cpus = int(online[1])
-        elif kind == "tool" and text.startswith(b"CPU "):
-            self.cpus = 0  # CPU N is empty: nobody left it out
+                self.cpus = min(int(online[1]), _MOST)
+        elif kind == "tool" and (empty := _EMPTY.fullmatch(text)) is not None and len(self.empty) < _MOST:
+            self.empty.add(int(empty[1]))
 
     def one_cpu(self, seen: Collection[int], records: int, more: int) -> bool:
         """Whether a log of `records`, all on the CPUs `seen`, and `more` lines that are entries is of one CPU out of several."""
-        if len(seen) != 1 or max(self.cpus, max(seen) + 1) < 2:
+        if len(seen) != 1 or not set(range(self.cpus)) - {*seen, *self.empty}:
             return False
         if self.headers == 1 and self.entries is not None:
             return self.entries > records + more

@@ -20,8 +20,8 @@ _KINDS = {
     "uncounted": "the buffers lost events that no line of the log speaks of",
     "tail": "the end of a CPU's events was not printed, more than a second of the log",
     "unended": "the log does not end with how much of it was printed (@printed)",
-    "one_cpu": "the lines of one CPU alone, of several",
-    "unfreed": "mms are born where others live, whose frees are not in the log, as of some tasks alone",
+    "one_cpu": "the other CPUs' lines are missing",
+    "unfreed": "lines are missing, as of some tasks (frees of mms whose addresses are used anew)",
     "untold": "nothing says whether the buffers lost events (stats-before.txt and stats-after.txt of the bundle)",
 }
 
@@ -58,7 +58,7 @@ def missing(ending: Ending, kit: Kit, *, marked: bool, unfreed: int, probed: boo
         kind, count = "uncounted", printed - records
     elif ending.counted and printed != records:
         kind, count = "unended", None
-    elif ending.machine.one_cpu(ending.last_times, records, ending.ledger.continuation + ending.ledger.unparsed):
+    elif not ending.counted and _one_cpu(ending):
         kind, count = "one_cpu", None
     elif unfreed >= (_UNFREED if probed else _UNFREED_BY_HAND) and not marked:
         kind, count = "unfreed", None
@@ -67,6 +67,11 @@ def missing(ending: Ending, kit: Kit, *, marked: bool, unfreed: int, probed: boo
     else:
         return None
     return Missing(kind, [LossRow(line, None, None, None, count, kind)], True)
+
+
+def _one_cpu(ending: Ending) -> bool:
+    ledger = ending.ledger
+    return ending.machine.one_cpu(ending.last_times, ledger.records, ledger.continuation + ledger.unparsed)
 
 
 def _tails(ending: Ending) -> dict[int, int]:

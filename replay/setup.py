@@ -16,6 +16,7 @@ from mmlist.replay.kit import Kit, kit
 from mmlist.replay.log import Log
 from mmlist.replay.mapping import Item
 from mmlist.replay.model import State, type_shift
+from mmlist.replay.model.areas import MAX_SWAPFILES
 from mmlist.replay.options import Options
 from mmlist.replay.parse import Parser
 from mmlist.replay.payload import forget
@@ -65,7 +66,7 @@ class Setup:
             shift=type_shift(found.profile, found.entry_max),
             grain=grain,
         )
-        state.counted_right = self.bundle.no_areas
+        state.counted_to = MAX_SWAPFILES if self.bundle.no_areas else -1
         state.second = 10**9 if self.parser.ts_unit == "ns" else None
         state.leak_after = None if state.second is None else round(self.options.leak_after * state.second)
         binder = Binder(

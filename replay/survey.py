@@ -89,6 +89,9 @@ MT_DUP = "kernel with __mt_dup (6.8 to 6.19)"
 _FETCHES = frozenset({"users", "count", "next", "prev", "head", "tail", "inuse0", "nr"})
 
 
+_BORROWS, _RETURNS = frozenset({"kthread_use_mm", "use_mm"}), frozenset({"kthread_unuse_mm", "unuse_mm"})
+
+
 class Survey(msgspec.Struct):
     """What was found. Offsets in bytes.
 
@@ -134,6 +137,8 @@ class _Votes:
         self.borrowed_flag = 0
         self.unuse_clears = False
         self.unsized = False
+        self.borrowers: set[int | None] = set()
+        self.reborrows = False
         self.threads = 0
         self.entry_max = 0
 
@@ -167,6 +172,11 @@ class _Votes:
             self.borrowed_flag += 1
         if name == "task_newtask" and _shares_mm(f):
             self.threads += 1
+        if name in _BORROWS:
+            self.reborrows = self.reborrows or record.at.pid in self.borrowers
+            self.borrowers.add(record.at.pid)
+        elif name in _RETURNS:
+            self.borrowers.discard(record.at.pid)
         if name == "swap_clear" and f.get("why") in (b"3", b"unuse"):
             self.unuse_clears = True
         if "entry" in f and (entry := number(f["entry"])) is not None and entry < 1 << 63:
@@ -262,6 +272,7 @@ def survey(
         pure=not votes.probes,
         threads=bool(votes.threads),
         unuse_clears=votes.unuse_clears,
+        reborrows=votes.reborrows,
         unsized=votes.unsized,
         found_26=found.aio_names,
     )

@@ -37,7 +37,9 @@ def heard(*lines: bytes) -> Machine:
         ([b"cpus=2", b"CPU 1 is empty"], [0], 300, 0, False),
         ([b"cpus=1"], [0], 300, 0, False),
         ([], [0], 300, 0, False),  # nobody knows of another
-        ([], [1], 300, 0, True),  # there is a CPU 0
+        ([], [1], 300, 0, False),
+        ([b"cpus=2", b"CPU 0 is empty"], [1], 300, 0, False),
+        ([b"cpus=3", b"CPU 0 is empty"], [1], 300, 0, True),
     ],
 )
 def test_one_cpu_of_several(lines: list[bytes], seen: list[int], records: int, more: int, one: bool) -> None:

@@ -100,7 +100,21 @@ def test_what_never_comes_in_a_long_log_was_not_recorded():
     assert long.carries.leaves_explicit and not long.carries.joins_explicit
     assert look(dels, text_names=frozenset({"mmlist_add"})).carries.joins_explicit  # it stands further on
     adds = dels.replace("mmlist_del", "mmlist_add").replace("why=1", "after=init_mm")
-    assert look(adds).carries.leaves_explicit  # so does a kernel that takes nobody off
+    assert look(adds).carries.leaves_explicit  # a kernel that takes nobody off goes on for long
+
+
+def test_clears_are_not_recorded_where_frees_come_without_them():
+    assigns = "\n".join(f"swap_assign mm=0x1000 entry={entry} why=1" for entry in range(64))
+    frees = "\n".join(f"swap_free entry={entry}" for entry in range(16))
+    assert look(assigns).carries.clears_explicit  # nothing was let go of
+    assert not look(f"{assigns}\n{frees}").carries.clears_explicit
+
+
+def test_who_borrows_twice_has_given_back_unseen():
+    once = "use_mm mm=0x1000\nmm_init mm=0x1000"
+    assert look(once).carries.unborrows
+    assert not look(f"{once}\n{once}").carries.unborrows
+    assert look(f"{once}\nunuse_mm mm=0x1000\n{once}").carries.unborrows
 
 
 def test_the_capture_header_is_json():

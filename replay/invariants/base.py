@@ -27,7 +27,7 @@ class Finding(msgspec.Struct):
     `since`; `explicit`: that step would be an event of its own in this log. `order` are pairs of lines whose order the
     claim needs, `beside` other mms than `mm` on whose state it rests, `placed`: it rests on the order of the list.
     `follows` are the violations, as (code, mm) in order of preference, that would have caused this one. `cap` bounds the
-    certainty, for the reason `doubt`.
+    certainty, for the reason `doubt` (empty: the one that judge.py has for all).
     """
 
     at: At

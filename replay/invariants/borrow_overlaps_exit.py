@@ -37,9 +37,9 @@ _SHOULD = {
 def check(change: Borrowed | ExitBegan, state: State) -> Iterator[Finding]:
     """exit_mmap of a borrowed mm, or a borrowing behind it."""
     mm = change.mm
-    if not (state.carries.frees or state.carries.births):
-        return  # one life cannot be told from the next
     if isinstance(change, Borrowed):
+        if not (state.carries.frees or state.carries.births):
+            return  # it may be the next life
         if mm.exit_began is not None and state.carries.unborrows:
             yield _finding(change.at, mm, mm.exit_began, change.at, state)
         return

@@ -12,8 +12,8 @@ Kernel reference
 Limits
     Judged for entries that are certainly held: what swapoff releases is often named by no line, and then what its walk
     touched is unknown. An allocation seen later is another fault (D7). Where no line tells the area's type it was counted,
-    from the lowest on: an area in use before the log began would make it another, so it is undecided, until a walk has
-    shown a type that was counted right.
+    from the lowest on: an area in use before the log began would make it another, so it is undecided, but up to a
+    type that a walk has shown as it was counted.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ def check(change: SwapoffEnded | Named, state: State) -> Iterator[Finding]:
     if isinstance(change, Named):
         yield _named(change, state)
         return
+    type_ = change.call.type
+    known = type_ is not None and state.which_area(change.call.told, type_)
     for mm, entry, hold in change.held:
         yield Finding(
             change.at,
@@ -52,7 +54,7 @@ def check(change: SwapoffEnded | Named, state: State) -> Iterator[Finding]:
             explicit=hold.observed and state.carries.unuse_clears,
             rests_on_releases=not hold.observed,
             follows=[("M1", mm), ("M8", mm), ("S1", None)],
-            cap="proven" if state.which_area(change.call.told) else "undecided",
+            cap="proven" if known else "undecided",
             doubt=_COUNTED,
         )
 
@@ -72,7 +74,7 @@ def _named(change: Named, state: State) -> Finding:
         explicit=True,
         order=[(change.closed, change.at)],
         follows=[*([("M1", change.mm), ("M8", change.mm)] if change.mm is not None else []), ("S1", None)],
-        cap="proven" if state.which_area(change.told) else "undecided",
+        cap="proven" if state.which_area(change.told, change.type) else "undecided",
         doubt=_COUNTED,
     )
 

@@ -75,6 +75,7 @@ class State(Keepers):
         self.copied: dict[int, Mm] = {}
         self.forget_owners()
         self.looked = self.unnamed = 0
+        self.walked = {}
         self.forget_slots()
         self.watches = carries.locks
         self.takes_seen = (

@@ -19,8 +19,9 @@ MAX_SWAPFILES = 32
 class Areas(Observed):
     """The steps on areas: swapon, which type a swapoff is of, and the end of an area."""
 
-    counted_right: bool = False
-    """A swapoff has shown a type that was counted, by path, from the log's beginning; none has shown another."""
+    counted_to: int = -1
+    """Up to this type counting is right: a swapoff has shown it, of an area that was counted. After a wrong one no more."""
+    miscounted: bool = False
 
     def on_swapon(self, event: e.Swapon) -> None:
         """swapon begins: the type it will take is not known before its return."""
@@ -71,7 +72,7 @@ class Areas(Observed):
     def typed(self, call: SwapoffCall, type_: int | None, at: At) -> None:
         """A type seen inside the swapoff, at `at`, is its own."""
         if type_ is not None and (call.told is None or call.type != type_):
-            self.counted_right = call.type in (None, type_) and (self.counted_right or call.type == type_)
+            self._counted(call, type_)
             call.told = at
         if type_ is not None and call.type != type_:
             call.type = call.fact.type = type_
@@ -80,20 +81,15 @@ class Areas(Observed):
             if area.used is None:
                 area.used = True
 
-    def which_area(self, told: At | None) -> bool:
-        """Whether an area's type is known: a line told it, or those that were counted have been right so far.
+    def _counted(self, call: SwapoffCall, type_: int) -> None:
+        """A swapoff shows `type_`, of an area that was counted: no area up to there was in use before the log, or one was."""
+        if call.told is None and call.type is not None:
+            self.miscounted = self.miscounted or call.type != type_
+            self.counted_to = -1 if self.miscounted else max(self.counted_to, type_)
 
-        Counted from the log's beginning it is one too low for each area that was in use before that.
-        """
-        return told is not None or self.counted_right
-
-    def counted_wrong(self, call: SwapoffCall, event: e.SwapoffRet) -> None:
-        """A type that was only counted is not this area's, if its inuse_pages is not 0, as another's is."""
-        inuse, type_ = event.inuse or (), call.type
-        if type_ is None or self.which_area(call.told) or type_ >= len(inuse) or not inuse[type_] or all(inuse):
-            return
-        call.type = call.fact.type = None
-        self.areas[type_].path = None
+    def which_area(self, told: At | None, type_: int) -> bool:
+        """Whether an area is certainly that of `type_`: a line `told` it, or counting is right up to there."""
+        return told is not None or type_ <= self.counted_to
 
     def close_area(self, type_: int, at: At, told: At | None) -> None:
         """The area is gone: nothing of it is held any more."""

@@ -37,6 +37,7 @@ class Carries(msgspec.Struct, frozen=True):
     grabs_explicit: bool = False  # mm_count can be counted: grabs and drops are explicit
     unborrows: bool = False  # a kernel thread gives back what it borrowed
     locks: bool = False  # lock_acquire and lock_release
+    visits_explicit: bool = False  # swapoff's own gets
     gets_explicit: bool = False  # mm_users can be counted: gets and puts are explicit
 
     @property

@@ -58,6 +58,7 @@ class Core:
         self.task_mms: dict[int, int] = {}
         self.unseen_release: At | None = None  # an mm ended with entries that no line released: lines are missing
         self.reborn: list[tuple[int, At]] = []  # births at addresses where mms live whose frees are not in the log
+        self.first_free: At | None = None
         self.freed_again: dict[int, int] = {}  # frees of addresses at which none lived, more than births since
         self.freed: dict[int, Mm] = {}  # the last one at an address, from its free on until the address is used again
         self.swapoff_over: At | None = None  # where the last swapoff returned, whatever it returned

@@ -32,12 +32,18 @@ class Lives(Memberships):
     def _unfreed(self, mm: Mm, at: At) -> None:
         """`mm` lives where one is born: a log that has frees lacks this one, and so what else was done beside it.
 
-        Not so if a line named it after its free (C1, C2), or it was freed twice: the slab then hands it out twice.
+        Not so of one that was born before the log, or before its first free: probes are switched on one after the other. Nor
+        where one was freed twice, for the slab then hands it out twice.
         """
         again = self.freed_again.get(mm.address, 0)
         if again:
             self.freed_again[mm.address] = again - 1
-        elif self.carries.frees and not self.loss_seq and (mm.born is not None or mm.generation == 1):
+        elif (
+            self.first_free is not None
+            and mm.born is not None
+            and mm.born.seq > self.first_free.seq
+            and not self.loss_seq
+        ):
             self.reborn.append((mm.address, at))
             del self.reborn[:-_REBORN]
 
@@ -153,6 +159,8 @@ class Lives(Memberships):
         mm = self.mm_at(event.mm, event.at)
         if self.transients.pop(self.key(event.at), None) is not None:
             return
+        if not self.carries.visits_explicit and self.key(event.at) in self.swapoffs:
+            self.gets_invisible = True  # swapoff lets go of what no event says that it took hold of
         before = event.users if event.users is not None else mm.users if self.counts(mm) else None
         self.emit(Put(event.at, mm, before, event.users is not None))
         mm.users_at = event.at
@@ -271,6 +279,7 @@ class Lives(Memberships):
     def on_mm_free(self, event: e.MmFree) -> None:
         """kernel/fork.c: __mmdrop: the generation ends."""
         mm = self.mms.get(event.mm)
+        self.first_free = self.first_free or event.at
         if self.reborn:
             self._freed_late(event.mm, event.at)
         if mm is None:

@@ -46,6 +46,9 @@ class Slots(Locks):
     saturated: set[int]
     cleared: dict[tuple[int, int], At]
     looked: int
+    walked: dict[
+        int | None, int
+    ]  # the last line of a walk over an mm, by the area that it empties: the same for its entries
     unnamed: int  # the last free that names no entry: any count may be lower since
 
     def forget_slots(self) -> None:
@@ -104,7 +107,7 @@ class Slots(Locks):
         area = self.areas.get(self.type_of(event.entry))
         if area is None or area.used is False:
             return None
-        count = self.surely_counted(entry)
+        count = self.surely_counted(event.entry, entry)
         found = self._holder(event.entry, entry, event.at)
         if found is None and count <= self.profile.slot_count:
             return None
@@ -122,13 +125,14 @@ class Slots(Locks):
                 return mm, hold
         return None
 
-    def surely_counted(self, entry: Entry) -> int:
+    def surely_counted(self, value: int, entry: Entry) -> int:
         """The count as far as it is certain: 0 where a release may have gone unseen, or the first duplicate is to come."""
         hidden = not self.carries.unuse_visible and (self.swapoffs or not self.carries.swapoffs_visible)
         if hidden or self.unseen_release is not None or not self.carries.counts_visible:
             return 0
         since = entry.counted_since
-        followed = since is not None and since.seq > self.unnamed and entry.seq > max(self.released, self.loss_seq)
+        unnamed = max(self.unnamed, self.walked.get(self.type_of(value), 0), self.walked.get(None, 0))
+        followed = since is not None and since.seq > unnamed and entry.seq > max(self.released, self.loss_seq)
         return entry.count or 0 if followed and not entry.fresh and not entry.fetched else 0
 
     def _released(self, doubt: Reused, event: e.Event | None) -> bool:
@@ -188,7 +192,7 @@ class Slots(Locks):
         """swapoff brings back what the mm has on the area: which entries it frees, no line need name."""
         super().on_unuse_mm(event)
         if not self.carries.unuse_clears:
-            self.unnamed = event.at.seq
+            self.walked[event.type] = event.at.seq
 
     # --- inuse_pages -------------------------------------------------------------------------------------------------
 
@@ -234,7 +238,7 @@ class Slots(Locks):
         if before is not at and not self._since_before(entry.allocated, before):
             found = self._holder(value, entry, at)
             return found is not None and self._since_before(found[1].at, before)
-        if self.surely_counted(entry) > self.profile.slot_count:
+        if self.surely_counted(value, entry) > self.profile.slot_count:
             return True
         return self._holder(value, entry, at) is not None
 

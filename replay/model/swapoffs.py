@@ -205,7 +205,6 @@ class Swapoffs(Areas):
             return
         self.typed(call, event.type, event.at)
         if event.ret == 0:
-            self.counted_wrong(call, event)
             self._drained_in_use(call, event)
             self._drain_due(call, event)
             call.maybe = []
@@ -344,7 +343,7 @@ class Swapoffs(Areas):
         """Whether no other area can be in use: all types up to the highest were swapped on in the log, and off again."""
         if self.loss_seq or call.type is None or not self.carries.leaves_explicit or call.refused is not None:
             return False
-        if not self.which_area(call.told):
+        if not self.which_area(call.told, call.type):
             return False
         known = [self.areas.get(type_) for type_ in range(max(self.areas) + 1)]
         others = [area for area in known if area is None or area.type != call.type]
