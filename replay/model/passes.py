@@ -115,8 +115,8 @@ class Passes(Progress):
             return
         if not (call.seen or self.carries.puts_visible):
             return
-        if self.profile.name != "modern":
-            return
+        if self.profile.name != "modern" or not self.carries.swapoffs_visible:
+            return  # without swapoff in the log this walk may be the next one's
         missed = [mm for mm in self.members.values() if mm not in call.seen and self._there(mm, began)]
         if not (self.carries.joins_explicit and self.carries.leaves_explicit):
             call.missed = {mm: (began, at) for mm in missed if mm.confirmed}

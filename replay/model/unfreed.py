@@ -62,7 +62,7 @@ class Unfreed(Balance):
     def on_swap_clear(self, event: e.SwapClear) -> None:
         """The task's next step on this entry is its free."""
         carries = self.carries
-        shown = carries.usage_visible or carries.frees_named
+        shown = carries.usage_visible or (carries.frees_named and self.swapoff_of(event.at) is None)
         if carries.clears_explicit and shown and not self.balanced and event.why in _BY_ITS_TASK:
             mm = self.mms.get(event.mm) if event.mm else None
             if event.observed and mm is not None and event.entry in (mm.holdings or ()):
