@@ -2,7 +2,7 @@
 
 `bind` makes events of records, the model steps on them, nothing else passes between the two. Names are the kernel's own.
 `at` is the line the event was read from; `observed` is False where the event was inferred from what a task is in the
-middle of (EVENTS.md, layer B). Addresses and swap entries are integers. None is unknown.
+middle of (EVENTS.md, layer B). Addresses and swap entries are integers. None is unknown. One list, however long.
 """
 
 from __future__ import annotations

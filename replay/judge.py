@@ -9,6 +9,7 @@ import msgspec
 from mmlist.replay.events import Lost
 from mmlist.replay.facts import Violation
 from mmlist.replay.invariants.base import Finding, Invariant
+from mmlist.replay.missing import UNMARKED
 from mmlist.replay.model import State
 from mmlist.replay.model.changes import Change
 from mmlist.replay.model.mm import Mm
@@ -16,15 +17,6 @@ from mmlist.replay.model.ties import LIST, ORDER, Subject
 from mmlist.replay.record import At
 
 _STRENGTH = {"undecided": 0, "likely": 1, "proven": 2}
-
-_UNMARKED = {
-    "uncounted": "events were lost, nobody knows where: a step that would explain it may be among them",
-    "unended": "the log does not end with how much of it was printed: a step that would explain it may be missing",
-    "one_cpu": "the log is of one CPU out of several: a step that would explain it may have been on another",
-    "unfreed": "mms were freed that the log does not show: so may a step that would explain it be missing",
-    "untold": "nothing says whether the buffers lost events: a step that would explain it may have been among them",
-}
-"""Of losses that no line of the log marks, why a violation is undecided."""
 
 _RESTS_ON_LINKS = frozenset({"M1", "M4", "M5", "M6", "M7", "M8", "M9", "M11", "D3", "D6", "D9"})
 """What may break because a linked node was added again: the list's links are no guide after that."""
@@ -353,7 +345,7 @@ class Judge:
             violation.reason = (
                 f"no line of CPU {event.cpu} shows any more whether events of it were lost, as in other places"
                 if event.kind == "end"
-                else _UNMARKED.get(event.kind)
+                else UNMARKED.get(event.kind)
                 or f"events were lost (line {event.at.line}) where a step that would explain it may have been"
             )
 

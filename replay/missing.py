@@ -26,6 +26,15 @@ _KINDS = {
 }
 
 
+UNMARKED = {
+    "uncounted": "events were lost, nobody knows where: a step that would explain it may be among them",
+    "unended": "the log does not end with how much of it was printed: a step that would explain it may be missing",
+    "one_cpu": "the log is of one CPU out of several: a step that would explain it may have been on another",
+    "unfreed": "mms were freed that the log does not show: so may a step that would explain it be missing",
+    "untold": "nothing says whether the buffers lost events: a step that would explain it may have been among them",
+}
+"""Of losses that no line of the log marks, why a violation is undecided."""
+
 _UNFREED, _UNFREED_BY_HAND = 2, 8
 """So many mms whose free is not in the log show that more is missing: one may be of a probe that missed a call. Without
 probes some are left out by who wrote the log.
