@@ -32,6 +32,7 @@ EXPLICIT = Carries(
     exit_ret=True,
     births=True,
     frees=True,
+    visits_explicit=True,
     gets_explicit=True,
     grabs_explicit=True,
     unborrows=True,
