@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -305,8 +306,18 @@ def pretend_tracefs(folder: Path) -> Path:
 def shell(script: Path, tracefs: Path, *args: str, **more: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "MMLIST_TRACEFS": str(tracefs), "MMLIST_STATE": str(script.parent / "state"), **more}
     return subprocess.run(
-        ["sh", str(script), *args], env=environment, capture_output=True, text=True, cwd=script.parent
+        ["sh", str(script), *args],
+        env=environment,
+        capture_output=True,
+        text=True,
+        cwd=script.parent,
+        preexec_fn=heed_interrupts,
     )
+
+
+def heed_interrupts() -> None:
+    """What was started in the background ignores them, and no shell below it can trap them again."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize("shell_", ["sh", "dash", "bash", "busybox sh", "shellcheck"])
