@@ -48,7 +48,7 @@ def carries(
         return not names.isdisjoint(any_of)
 
     def says(name: str, pair: str) -> bool:
-        # A log of layer A alone says both of a pair, if it is not long: what never comes in a long one was not recorded.
+        # A log of layer A alone says both of a pair, but where its own events show that one was not recorded.
         signs = _UNRECORDED.get(name)
         left_out = signs is not None and all(seen.get(sign, 0) >= least for sign, least in signs.items())
         return name in explicit or (pure and pair in explicit and (not left_out or name in text_names))

@@ -25,6 +25,7 @@ def heard(*lines: bytes) -> Machine:
     ("lines", "seen", "records", "more", "one"),
     [
         ([OF_TWO], [0], 899, 0, True),
+        ([OF_TWO], [0], 100, 0, False),  # an excerpt
         ([LATENCY], [0], 899, 0, True),
         ([OF_TWO], [0], 900, 0, False),  # the other had nothing to say
         ([OF_TWO], [0], 800, 100, False),  # entries that are stack traces
