@@ -107,6 +107,11 @@ def _bounds(history: History) -> list[str]:
             "mms are freed that the log does not show: was it recorded of some tasks alone (trace-cmd record -F or -P,"
             " set_event_pid)? record all tasks; until then the verdict is unknown"
         )
+    elif history.losses["unentered"] or history.losses["unborn"]:
+        found.append(
+            "calls return that never began, or tasks appear that were never forked: was the log paused, filtered or cut,"
+            " or printed without what it lost (perf script --show-lost-events shows it)? until then the verdict is unknown"
+        )
     elif history.losses:
         found.append("events were lost: what rests on one not having come is undecided around each loss")
     if not history.judge.reports_loss:

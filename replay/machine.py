@@ -11,8 +11,8 @@ _ONLINE = re.compile(rb"#P:([0-9]{1,4})\b")
 _EMPTY = re.compile(rb"CPU ([0-9]{1,4}) is empty")
 _MOST = 8192
 """CPUs that a header may claim (include/linux/threads.h: NR_CPUS)."""
-_FEW = 256
-"""Fewer records, all of one CPU, are a short test, or an excerpt that has kept the header of the whole."""
+FEW = 256
+"""Fewer records are a short test, whose pids and CPUs mean nothing, or an excerpt below the header of the whole."""
 
 
 class Machine(msgspec.Struct):
@@ -42,6 +42,6 @@ class Machine(msgspec.Struct):
 
     def one_cpu(self, seen: Collection[int], records: int, more: int) -> bool:
         """Whether a log of `records`, all on the CPUs `seen`, and `more` lines that are entries is of one CPU out of several."""
-        if len(seen) != 1 or records < _FEW or not set(range(self.cpus)) - {*seen, *self.empty}:
+        if len(seen) != 1 or records < FEW or not set(range(self.cpus)) - {*seen, *self.empty}:
             return False
         return self.entries is None or self.entries > records + more

@@ -9,6 +9,7 @@ import msgspec
 from mmlist.replay.bound import Ending
 from mmlist.replay.facts import LossRow
 from mmlist.replay.kit import Kit
+from mmlist.replay.machine import FEW
 
 _KINDS = {
     "truncated": "the file is cut short",
@@ -22,6 +23,8 @@ _KINDS = {
     "unended": "the log does not end with how much of it was printed (@printed)",
     "one_cpu": "the other CPUs' lines are missing",
     "unfreed": "lines are missing, as of some tasks (frees of mms whose addresses are used anew)",
+    "unentered": "lines are missing where nothing marks it (calls return that never began)",
+    "unborn": "lines are missing where nothing marks it (tasks appear that were never forked)",
     "untold": "nothing says whether the buffers lost events (stats-before.txt and stats-after.txt of the bundle)",
 }
 
@@ -31,6 +34,8 @@ UNMARKED = {
     "unended": "the log does not end with how much of it was printed: a step that would explain it may be missing",
     "one_cpu": "the log is of one CPU out of several: a step that would explain it may have been on another",
     "unfreed": "mms were freed that the log does not show: so may a step that would explain it be missing",
+    "unentered": "calls return that never began: lines are missing, and a step that would explain it may be among them",
+    "unborn": "tasks appear that were never forked: lines are missing, and a step that would explain it may be among them",
     "untold": "nothing says whether the buffers lost events: a step that would explain it may have been among them",
 }
 """Of losses that no line of the log marks, why a violation is undecided."""
@@ -39,6 +44,9 @@ _UNFREED, _UNFREED_BY_HAND = 2, 8
 """So many mms whose free is not in the log show that more is missing: one may be of a probe that missed a call. Without
 probes some are left out by who wrote the log.
 """
+
+_UNBORN = 2
+"""So many tasks that were never forked show it: one fork may be what who cut an excerpt left out."""
 
 
 class Missing(msgspec.Struct):
@@ -71,6 +79,10 @@ def missing(ending: Ending, kit: Kit, *, marked: bool, unfreed: int, probed: boo
         kind, count = "one_cpu", None
     elif unfreed >= (_UNFREED if probed else _UNFREED_BY_HAND) and not marked:
         kind, count = "unfreed", None
+    elif ending.unentered and not marked:
+        kind, count = "unentered", None
+    elif ending.unborn >= _UNBORN and records >= FEW and not marked:
+        kind, count = "unborn", None
     elif kit.loses and not marked:
         kind, count = kit.loss, kit.lost
     else:

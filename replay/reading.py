@@ -73,6 +73,8 @@ def read(setup: Setup, binder: Binder, bind: Bind) -> Generator[Said, None, Endi
         parser.lacking,
         parser.buffers,
         items.late,
+        binder.unentered.count,
+        binder.unborn.count,
         setup.mapped,
     )
 

@@ -77,6 +77,7 @@ class Setup:
             unuse_clears=found.carries.unuse_clears,
             aio_names=found.aio_names,
             distrusted=frozenset(found.distrusted),
+            grain=grain,
         )
         active = [i for i, status in zip(self.invariants, self.checked, strict=True) if status.status == "checked"]
         reports_loss = self.parser.dialect not in _SILENT_DIALECTS

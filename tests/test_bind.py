@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from mmlist.replay import events as e
 from mmlist.replay.bind import Binder, is_explicit
 from mmlist.replay.record import At, Loss, Record
@@ -228,3 +230,66 @@ def test_a_page_of_a_folio_has_an_entry_behind_the_folios_first():
     assert entries("", "folio=0xffea0000 subpage=0xffea0000", "folio=0xffea0000 subpage=0xffea00c0") == [7, 7, 10]
     assert entries("folio=0xffea0000 subpage=0x0") == [7]
     assert entries("folio=0xffea0000 subpage=0xffea0001", "folio=0xffea0000 subpage=0xffe90000") == []
+
+
+DUPLICATE, DUPLICATED = "swap_duplicate (s+0x0/0x1) entry=0x7", "swap_duplicate_ret (t+0x1/0x2 <- s) ret=0"
+
+
+def entering(pid: int) -> str:
+    return f"{pid} try_to_unmap_one (t+0x0/0x1) {A}\n"
+
+
+def leaving(pid: int) -> str:
+    return f"{pid} try_to_unmap_one_ret (r+0x1/0x2 <- t) ret=1\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        (entering(1) + leaving(1) + leaving(1) + entering(2), 1),
+        (entering(1) + leaving(1) + leaving(1), 0),  # the probe may be gone
+        (leaving(1) + entering(2), 0),  # it was inside when the log began
+        (entering(1) + leaving(1) + leaving(2) + entering(1), 0),  # so was this one
+        (entering(1) + leaving(1) + entering(1) + leaving(1) + entering(2), 0),
+        (entering(0) + leaving(0) + leaving(0) + entering(2), 0),  # of whichever CPU
+        (
+            entering(1) + leaving(1) + leaving(1) + "9 task_newtask pid=1 clone_flags=100\n" + leaving(1) + entering(2),
+            1,
+        ),
+        (f"1 {DUPLICATE}\n1 {DUPLICATED}\n1 {DUPLICATED}\n2 {DUPLICATE}", 1),
+    ],
+)
+def test_a_call_that_returns_and_never_began_shows_that_lines_are_missing(text: str, count: int) -> None:
+    told = Told()
+    told(text)
+    assert told.binder.unentered.count == count
+
+
+def test_a_call_that_the_clock_puts_behind_its_return_is_not_missing() -> None:
+    for grain, count in ((0, 1), (10, 0)):
+        binder = Binder(RETURNS, grain=grain)
+        for ts, cpu, line in ((10, 0, entering(1)), (20, 0, leaving(1)), (30, 1, leaving(1)), (35, 0, entering(1))):
+            _, name, args = line.strip().split(maxsplit=2)
+            binder.bind(Record(At(ts, ts, ts, cpu, 1, b"", ts), name, args.encode()))
+        assert binder.unentered.count == count
+
+
+@pytest.mark.parametrize(
+    ("pids", "count"),
+    [
+        ("+10 11 +13", 1),  # 11 was forked between 10 and 13
+        ("+10 11 12 +13", 2),
+        ("+10 +11 11 +13", 0),
+        ("11 +10 11 +13", 0),  # it was there before the first fork
+        ("+10 9 +13", 0),  # old
+        ("+10 11", 0),  # nothing says so
+        ("+10 11 +11 +13", 0),  # its fork stands behind, by the clock
+        ("+10 11 80 90 +13", 0),  # pids have come round: old ones are above all
+        ("+10 11 12 13 80 +14", 3),
+    ],
+)
+def test_a_task_that_appears_and_was_never_forked_shows_that_lines_are_missing(pids: str, count: int) -> None:
+    told = Told()
+    for pid in pids.split():
+        told(f"1 task_newtask pid={pid} clone_flags=100" if pid[0] == "+" else f"{pid} mmput (m+0x0/0x1) {A}")
+    assert told.binder.unborn.count == count

@@ -14,6 +14,7 @@ from mmlist.replay.bind import probes as _probes
 from mmlist.replay.bind.explicit import Explicit
 from mmlist.replay.bind.probes import Probes
 from mmlist.replay.bind.task import Tasks
+from mmlist.replay.bind.unentered import Unentered
 from mmlist.replay.bind.values import INIT_MM, Fields, Reader
 from mmlist.replay.payload import fields
 from mmlist.replay.record import At, Loss, Record
@@ -59,19 +60,27 @@ class Binder:
         unuse_clears: bool = False,
         aio_names: bool = False,
         distrusted: frozenset[str] = frozenset(),
+        grain: int = -1,
     ) -> None:
         """`names`: the events that the log carries; `init_mm` its address; `distrusted`: fields of probes to be ignored.
 
-        The rest as in Explicit and EntryProbes.
+        `grain` as Unentered's, the rest as in Explicit and EntryProbes.
         """
         reader = Reader(init_mm)
         probe_reader = Reader(init_mm, distrusted)
         tasks = Tasks()
         explicit = Explicit(reader, tasks, aio_names=aio_names)
+        self.unentered = Unentered(grain)
         probes = Probes(
-            probe_reader, tasks, names, assigns=assigns_explicit, clears=clears_explicit, unuse_clears=unuse_clears
+            probe_reader,
+            tasks,
+            names,
+            self.unentered,
+            assigns=assigns_explicit,
+            clears=clears_explicit,
+            unuse_clears=unuse_clears,
         )
-        self._tasks = tasks
+        self._tasks, self.unborn = tasks, tasks.unborn
         self._before = probes.before
         self._handlers: dict[str, tuple[Handler | None, Handler | None, bool]] = {
             name: (

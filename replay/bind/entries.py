@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from mmlist.replay import events as e
 from mmlist.replay.bind.task import Bracket, Duplicate, Task, Tasks
+from mmlist.replay.bind.unentered import Unentered
 from mmlist.replay.bind.values import INIT_MM, Fields, Reader, field, page_entry, run_length, swp_entry
 from mmlist.replay.record import At
 
@@ -33,7 +34,15 @@ class EntryProbes:
     """The handlers for swap entries, and what all handlers of layer B share: opening and closing brackets."""
 
     def __init__(
-        self, reader: Reader, tasks: Tasks, names: frozenset[str], *, assigns: bool, clears: bool, unuse_clears: bool
+        self,
+        reader: Reader,
+        tasks: Tasks,
+        names: frozenset[str],
+        unentered: Unentered,
+        *,
+        assigns: bool,
+        clears: bool,
+        unuse_clears: bool,
     ) -> None:
         """`names`: the events the log carries. `assigns`, `clears`: its swap_assign, its swap_clear say who holds what.
 
@@ -42,6 +51,7 @@ class EntryProbes:
         self.reader = reader
         self.tasks = tasks
         self.names = names
+        self.unentered = unentered
         self.assigns = assigns
         self.clears = clears
         self.unuse_clears = unuse_clears
@@ -63,11 +73,23 @@ class EntryProbes:
         if soft or any(name in self.names for name in _RETURNS.get(kind, (kind + "_ret",))):
             bracket = Bracket(kind, at, self.tasks.epoch, mm=mm, src=src, pid=pid, path=path, type=type_)
             self.tasks.of(at).brackets.append(bracket)
+            self.unentered.entered(kind, at)
+
+    def close(self, at: At, kind: str) -> Bracket | None:
+        """Close the innermost bracket of `kind` at its return; None if the log does not have it open."""
+        task = self.tasks.of(at)
+        bracket = task.pop(kind)
+        if bracket is None:
+            self.unentered.alone(task, kind, at)
+        else:
+            self.unentered.closed(task, kind)
+        return bracket
 
     def before(self, task: Task, name: str) -> None:
         """To be called before each record of a task in the middle of something: closes an exit_mmap that it shows to be over."""
         if task.brackets and task.brackets[-1].kind == "exit_mmap" and name in _OUTSIDE_EXIT:
             task.brackets.pop()
+            task.outside -= {"exit_mmap"}  # if it returns still, the line showed no such thing
         if task.pending_free is not None and name != "__swap_entry_free_ret":
             task.pending_free = None
 
@@ -90,8 +112,7 @@ class EntryProbes:
 
     def close_copy(self, at: At, kind: str, out: list[e.Event]) -> Bracket | None:
         """Close a copy: its duplicates are held by dst, the join is behind it."""
-        task = self.tasks.of(at)
-        bracket = task.pop(kind)
+        bracket = self.close(at, kind)
         if bracket is not None and bracket.mm and bracket.duplicates:
             self._settle(at, bracket, "fork", out)
         return bracket
@@ -105,7 +126,7 @@ class EntryProbes:
 
     def on_try_to_unmap_one_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """try_to_unmap_one returned: with 0 its last duplicate may have been undone."""
-        bracket = self.tasks.of(at).pop("try_to_unmap_one")
+        bracket = self.close(at, "try_to_unmap_one")
         if bracket is None or not bracket.mm or not bracket.duplicates:
             return
         if field(f, "ret") == 0:
@@ -143,6 +164,7 @@ class EntryProbes:
         duplicate = Duplicate(entry, run_length(f), at)
         if self.returns_duplicate:
             task = self.tasks.of(at)
+            self.unentered.entered("swap_duplicate", at)
             missed, task.pending_duplicate = task.pending_duplicate, duplicate
             if missed is not None:
                 out.append(e.DuplicateUnseen(at, missed.entry, missed.nr))
@@ -153,7 +175,11 @@ class EntryProbes:
         """swap_duplicate returned: 0 if the count went up."""
         task = self.tasks.of(at)
         duplicate, task.pending_duplicate = task.pending_duplicate, None
-        if duplicate is not None and field(f, "ret") == 0:
+        if duplicate is None:
+            self.unentered.alone(task, "swap_duplicate", at)
+            return
+        self.unentered.closed(task, "swap_duplicate")
+        if field(f, "ret") == 0:
             self._duplicated(at, duplicate, out)
 
     def _duplicated(self, at: At, duplicate: Duplicate, out: list[e.Event]) -> None:

@@ -30,7 +30,7 @@ class Probes(EntryProbes):
 
     def on_mm_init_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """The new mm, its counts 1 and its node self-linked; NULL if it failed and was freed."""
-        bracket = self.tasks.of(at).pop("mm_init")
+        bracket = self.close(at, "mm_init")
         mm = self.reader.mm(f)
         if not mm:
             if bracket is not None and bracket.mm:
@@ -71,7 +71,7 @@ class Probes(EntryProbes):
 
     def on_dup_mm_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """The child, complete; NULL if anything failed."""
-        bracket = self.tasks.of(at).pop("dup_mm")
+        bracket = self.close(at, "dup_mm")
         mm = self.reader.mm(f)
         self.reader.fetched(at, f, mm, "dup_mm_ret", out)
         if mm and bracket is not None and bracket.src and "dup_mmap" not in self.names:
@@ -117,7 +117,7 @@ class Probes(EntryProbes):
 
     def on_exit_mmap_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """exit_mmap returned."""
-        bracket = self.tasks.of(at).pop("exit_mmap")
+        bracket = self.close(at, "exit_mmap")
         mm = self.reader.mm(f) or (bracket.mm if bracket is not None else None)
         if mm:
             out.append(e.ExitMmapRet(at, mm))
@@ -155,15 +155,14 @@ class Probes(EntryProbes):
 
     def on_get_task_mm_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """What get_task_mm returned."""
-        task = self.tasks.of(at)
-        bracket = task.pop("get_task_mm")
+        bracket = self.close(at, "get_task_mm")
         mm = self.reader.mm(f)
         entered, pid = (bracket.at, bracket.pid) if bracket is not None else (None, None)
         out.append(e.GetTaskMm(at, pid, mm or 0, entered))
         if mm:
             out.append(e.Mmget(at, mm))
             self.reader.fetched(at, f, mm, "get_task_mm_ret", out)
-            outer = task.find("mm_access")
+            outer = self.tasks.of(at).find("mm_access")
             if outer is not None:
                 outer.got = mm
 
@@ -173,7 +172,7 @@ class Probes(EntryProbes):
 
     def on_mm_access_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """mm_access returned: with the mm of the get_task_mm inside, or an error after having put it."""
-        bracket = self.tasks.of(at).pop("mm_access")
+        bracket = self.close(at, "mm_access")
         mm = self.reader.mm(f)
         got = bracket.got if bracket is not None else None
         if mm:
@@ -249,9 +248,9 @@ class Probes(EntryProbes):
         except ValueError:
             out.append(e.TaskNew(at, pid, at.pid, None))
             return
-        self.tasks.drop(pid)
+        child = self.tasks.forked(pid)
         if shared:
-            self.tasks.by_pid(pid).mm = self.tasks.of(at).mm
+            child.mm = self.tasks.of(at).mm
         out.append(e.TaskNew(at, pid, at.pid, shared))
 
     def on_sched_process_exit(self, at: At, f: Fields, out: list[e.Event]) -> None:
@@ -281,7 +280,7 @@ class Probes(EntryProbes):
 
     def on_swapon_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """swapon returned."""
-        bracket = self.tasks.of(at).pop("swapon")
+        bracket = self.close(at, "swapon")
         out.append(e.SwaponRet(at, field(f, "ret"), bracket.path if bracket is not None else None, area_type(f)))
         self._areas(at, f, "swapon_ret", out)
 
@@ -344,7 +343,7 @@ class Probes(EntryProbes):
         self._unused(at, "unuse_pte_range", out)
 
     def _unused(self, at: At, kind: str, out: list[e.Event]) -> None:
-        bracket = self.tasks.of(at).pop(kind)
+        bracket = self.close(at, kind)
         if bracket is not None and bracket.mm and not self.unuse_clears:
             out.append(e.SwapRelease(at, bracket.mm, None, bracket.type))
 

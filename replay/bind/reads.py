@@ -16,6 +16,7 @@ from mmlist.replay.bind.explicit import Explicit
 from mmlist.replay.bind.probes import NAMES as PROBES
 from mmlist.replay.bind.probes import Probes
 from mmlist.replay.bind.task import Tasks
+from mmlist.replay.bind.unentered import Unentered
 from mmlist.replay.bind.values import Reader
 from mmlist.replay.record import At
 
@@ -61,6 +62,6 @@ def _handler(name: str, explicit: bool, rare: bool) -> Callable[..., None] | Non
     made: Explicit | Probes = Explicit(reader, tasks, aio_names=rare)
     if not explicit:
         names = frozenset() if rare else PROBES | EXPLICIT
-        made = Probes(reader, tasks, names, assigns=False, clears=False, unuse_clears=False)
+        made = Probes(reader, tasks, names, Unentered(-1), assigns=False, clears=False, unuse_clears=False)
     handler: Callable[..., None] | None = getattr(made, "on_" + name, None)
     return handler

@@ -6,6 +6,7 @@ from collections import deque
 
 import msgspec
 
+from mmlist.replay.bind.unborn import Unborn
 from mmlist.replay.record import At
 
 
@@ -38,15 +39,19 @@ class Bracket(msgspec.Struct):
 
 
 class Task:
-    """One task's open brackets and the little that must be kept between two of its lines."""
+    """One task's open brackets and the little that must be kept between two of its lines.
 
-    __slots__ = ("brackets", "exec_mm", "last", "mm", "pending_duplicate", "pending_free")
+    `outside`: the kinds of brackets that it was seen to leave (unentered.py).
+    """
+
+    __slots__ = ("brackets", "exec_mm", "last", "mm", "outside", "pending_duplicate", "pending_free")
 
     def __init__(self) -> None:
         """A task of which nothing is known."""
         self.brackets: list[Bracket] = []
         self.mm: int | None = None
         self.exec_mm: int | None = None
+        self.outside: frozenset[str] = frozenset()
         self.pending_duplicate: Duplicate | None = None
         self.pending_free: tuple[int, int | None] | None = None
         self.last: tuple[str, int | None] = ("", None)
@@ -89,6 +94,7 @@ class Tasks:
         self._at: At | None = None
         self._now = Task()  # that of `_at`: one line's task is asked for several times
         self.epoch = 0
+        self.unborn = Unborn()
 
     def of(self, at: At) -> Task:
         """The task that `at` is on."""
@@ -98,6 +104,7 @@ class Tasks:
         task = self._tasks.get(key)
         if task is None:
             task = self._tasks[key] = Task()
+            self.unborn.appears(key)
         if task.brackets:
             task.forget(self.epoch)
         self._at, self._now = at, task
@@ -109,6 +116,12 @@ class Tasks:
         if task is None:
             task = self._tasks[pid] = Task()
         return task
+
+    def forked(self, pid: int) -> Task:
+        """Task `pid` is new; whoever had the pid before is gone."""
+        self.drop(pid)
+        self.unborn.forked(pid)
+        return self.by_pid(pid)
 
     def ended(self, pid: int) -> None:
         """Task `pid` exits."""
