@@ -293,3 +293,23 @@ def test_a_task_that_appears_and_was_never_forked_shows_that_lines_are_missing(p
     for pid in pids.split():
         told(f"1 task_newtask pid={pid} clone_flags=100" if pid[0] == "+" else f"{pid} mmput (m+0x0/0x1) {A}")
     assert told.binder.unborn.count == count
+
+
+@pytest.mark.parametrize(
+    ("shown", "pages"),
+    [
+        (208, 208),
+        (0xFFFFFFFF, -1),  # as u32
+        (0xFFFF_FFFF_FFFF_FFFE, -2),
+        (1 << 30, 0),  # closed, or full: SWAP_USAGE_OFFLIST_BIT
+        ((1 << 30) + 208, 208),
+        ((1 << 30) - 1, -1),
+        ((1 << 30) - (1 << 24), (1 << 30) - (1 << 24)),  # nearly 4 TiB
+        (1 << 62, 0),  # the same since 7.3
+        ((1 << 62) + 208, 208),
+        ((1 << 62) - 3, -3),
+    ],
+)
+def test_inuse_pages_is_a_count_that_may_be_below_0_and_a_flag(shown: int, pages: int) -> None:
+    fetched = Told()(f"shmem_unuse (s+0x0/0x1) type=0\nswapoff (s+0x0/0x1) inuse0={shown}")
+    assert [event.inuse for event in fetched if isinstance(event, e.FetchedInuse)] == [(pages,)]

@@ -38,7 +38,7 @@ RELEASES = {"debian-6.1": "6.1.0-56-amd64", "debian-6.12": "6.12.117+deb12-amd64
 RECORDED = [
     ("debian-6.1", "kprobe"),
     *(("debian-6.12", one) for one in ("kprobe", "fprobe", "bpftrace", "trace-cmd", "perf")),
-    *(("debian-7.3", one) for one in ("kprobe", "fprobe")),
+    *(("debian-7.3", one) for one in ("kprobe", "fprobe", "bpftrace")),
 ]
 
 

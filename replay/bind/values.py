@@ -20,8 +20,10 @@ _MAX_FOLIO = 1 << 14
 _STRUCT_PAGE = 64
 """sizeof(struct page) of 64-bit kernels (include/linux/mm_types.h: CONFIG_HAVE_ALIGNED_STRUCT_PAGE)."""
 
-_OFFLIST = 1 << 30
-"""SWAP_USAGE_OFFLIST_BIT: since 6.14 inuse_pages says so that the area is full, or closed (mm/swapfile.c)."""
+_OFFLIST = (1 << 30, 1 << 62)
+"""SWAP_USAGE_OFFLIST_BIT: since 6.14 inuse_pages says so that the area is full, or closed (mm/swapfile.c); 7.3 has the second."""
+_BELOW = 1 << 20
+"""Pages that an inuse_pages may be below 0 beside that bit: what is no further below it is no count of pages."""
 
 _MEMO_LIMIT = 1 << 16
 
@@ -143,7 +145,7 @@ class Reader:
 def inuse(fields: Fields) -> tuple[int, ...] | None:
     """inuse_pages by type from `inuse0`, `inuse1`, ... up to the first that is absent; None if there is none.
 
-    Below 0 if it is so, of 32 or 64 bits; without SWAP_USAGE_OFFLIST_BIT.
+    Below 0 if it is so, of 32 or 64 bits; without SWAP_USAGE_OFFLIST_BIT, which is added to what is counted.
     """
     found: list[int] = []
     while (value := field(fields, f"inuse{len(found)}")) is not None:
@@ -156,4 +158,7 @@ def _signed(pages: int) -> int:
         return pages - (1 << 64)
     if 1 << 31 <= pages < 1 << 32:
         return pages - (1 << 32)
-    return pages & ~_OFFLIST if pages > 0 else pages
+    for bit in _OFFLIST:
+        if bit - _BELOW <= pages < 2 * bit:
+            return pages - bit
+    return pages

@@ -20,8 +20,9 @@ Limits
     Where every mm that a pass meets is an event, and joins and removals are, a pass that another one follows has to have
     met all who were on mmlist before it began and still are: an earlier end has no other pass behind it (5.1). Where no
     event says that a pass begins, it begins with the second visit to an mm. A skipped mm whose mm_users is shown above 0
-    should not have been skipped. Three walks of one mm bring back what it held before the first, where that shows (likely:
-    one that the OOM killer left unstable is not walked, since 6.18).
+    should not have been skipped. Before 5.1, a round for one entry that ends though no entry of the area was let go, while
+    swapoff goes on, has to have met all who were on mmlist. Three walks of one mm bring back what it held before the
+    first, where that shows (likely: one that the OOM killer left unstable is not walked, since 6.18).
 """
 
 from __future__ import annotations
@@ -30,10 +31,11 @@ from collections.abc import Iterator
 
 from mmlist.replay.invariants.base import ALL, Finding, Invariant, kernel_site, listed, name, needs, witness
 from mmlist.replay.model import State
-from mmlist.replay.model.changes import Holder, LeftBehind, NoProgress, PassedOver
+from mmlist.replay.model.changes import EndedEarly, Holder, LeftBehind, NoProgress, PassedOver
 
 _SHOWN = 3
 _ROUND = "a pass goes on to init_mm while pages are in use and no signal is pending (mm/swapfile.c: try_to_unuse)"
+_ONE_BY_ONE = "a round goes back to start_mm while a pte holds its entry (mm/swapfile.c: try_to_unuse, before 5.1)"
 _SKIPS = (
     "mmget_not_zero fails only on an mm whose mm_users is 0 (include/linux/sched/mm.h; mm/swapfile.c: try_to_unuse)"
 )
@@ -41,10 +43,13 @@ _WHOLE = "unuse_mm brings back all that the mm has on the area, or the walk fail
 _SHOULD = "every pass finds the holders on mmlist, and takes their entries (mm/swapfile.c: try_to_unuse, unuse_mm)"
 
 
-def check(change: NoProgress | PassedOver | LeftBehind, state: State) -> Iterator[Finding]:
+def check(change: NoProgress | PassedOver | EndedEarly | LeftBehind, state: State) -> Iterator[Finding]:
     """A swapoff that did not get on, or a pass of it that passed somebody over, or left something behind."""
     if isinstance(change, PassedOver | LeftBehind):
         yield _passed_over(change) if isinstance(change, PassedOver) else _left_behind(change)
+        return
+    if isinstance(change, EndedEarly):
+        yield _ended_early(change)
         return
     call = change.call
     unlisted = [one for one in change.left if one.unlisted]
@@ -98,6 +103,28 @@ def _passed_over(change: PassedOver) -> Finding:
         since=mm.joined,
         explicit=change.alive is None,
         cap="likely" if change.alive is not None else "proven",
+        follows=[("M2", None), ("M9", None), ("M8", None), ("D3", None)],
+        episode=call.at.seq,
+    )
+
+
+def _ended_early(change: EndedEarly) -> Finding:
+    mm, call = change.mm, change.call
+    others = f" and {change.missed - 1} more" if change.missed > 1 else ""
+    joined = [witness(mm.joined, "joined here", "list_add")] if mm.joined is not None else []
+    return Finding(
+        change.at,
+        f"swapoff's walk for an entry ended before {name(mm)}{others}, on mmlist all the time, and no entry was let go",
+        [
+            *joined,
+            witness(change.began, "walk begins here", "try_to_unuse"),
+            witness(change.ended, "walk ends here", "try_to_unuse", f"{name(mm)} is on mmlist", _ONE_BY_ONE),
+            witness(change.at, "swapoff goes on here", "try_to_unuse"),
+        ],
+        mm,
+        type=call.type,
+        since=mm.joined,
+        explicit=True,
         follows=[("M2", None), ("M9", None), ("M8", None), ("D3", None)],
         episode=call.at.seq,
     )
@@ -167,6 +194,6 @@ INVARIANT = Invariant(
         "shmem_unuse mmlist_visit unuse_pte_range unuse_mm try_to_unuse",
         "swap_assign swap_clear swap_free swap_free_nr __swap_entry_free_ret swap_put_entries_direct folio_put_swap",
     ),
-    (NoProgress, PassedOver, LeftBehind),
+    (NoProgress, PassedOver, EndedEarly, LeftBehind),
     check,
 )

@@ -7,8 +7,8 @@ import msgspec
 from mmlist.replay import events as e
 from mmlist.replay.model.changes import Borrowed, FlagMismatch, MmHandedOut
 from mmlist.replay.model.mm import Mm
-from mmlist.replay.model.passes import Passes
 from mmlist.replay.model.profile import PF_BORROWED_MM
+from mmlist.replay.model.rounds import Rounds
 from mmlist.replay.record import At
 
 _ONE_STEP = frozenset(
@@ -29,7 +29,7 @@ class Phase(msgspec.Struct):
     fits: bool
 
 
-class Borrowing(Passes):
+class Borrowing(Rounds):
     """The steps on tasks: their flags, the mm they borrow."""
 
     borrowed: dict[int, tuple[int, At]]

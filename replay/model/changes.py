@@ -282,6 +282,19 @@ class PassedOver(Change):
     alive: At | None = None
 
 
+class EndedEarly(Change):
+    """A round of swapoff's walk for one entry (before 5.1) ended, though no entry of the area was let go since it `began`.
+
+    `mm` and others (`missed` in all) were on mmlist all the time, and it did not meet them.
+    """
+
+    call: SwapoffCall
+    mm: Mm
+    began: At
+    ended: At
+    missed: int
+
+
 class LeftBehind(Change):
     """swapoff has walked `mm` several times, first `visited` then, and `entry`, which it held before, was never brought back."""
 

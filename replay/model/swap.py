@@ -56,14 +56,28 @@ class Area:
         self.fact: SwapArea | None = None
 
 
+class Round(msgspec.Struct):
+    """One entry's round of a walk before 5.1, from the visit `began`; `since` is its task's line before that.
+
+    `met`: whom it visited or put, `holds` the last of them. `ended` where it put that one, too; `missed` had it to meet then.
+    """
+
+    began: At
+    since: At
+    met: list[Mm] = []
+    holds: Mm | None = None
+    ended: At | None = None
+    missed: dict[Mm, None] = {}
+
+
 class SwapoffCall:
     """A swapoff that has begun. `walked` holds the mms it took hold of or walked, `inuse` the last fetch with its line."""
 
     __slots__ = (
         "at", "drain", "drained_at", "ended", "fact", "idle_passes", "idle_since", "inuse", "inuse_at", "inuse_begin",
-        "inuse_by", "judged", "key", "left_behind", "maybe", "members", "met", "misplaced", "missed", "pass_began",
-        "passed_over", "refused", "seen", "stalled", "told", "torn", "type", "unuse_at", "unuse_ret", "visited",
-        "walked", "walked_at",
+        "inuse_by", "judged", "key", "left_behind", "line", "line_before", "maybe", "members", "met", "misplaced",
+        "missed", "pass_began", "passed_over", "refused", "round", "seen", "stalled", "told", "torn", "type",
+        "unuse_at", "unuse_ret", "visited", "walked", "walked_at",
     )  # fmt: skip
 
     def __init__(self, at: At, key: int, type_: int | None, fact: Swapoff) -> None:
@@ -76,6 +90,9 @@ class SwapoffCall:
         self.missed: dict[Mm, tuple[At, At]] = {}  # whom a pass put not once, with its begin and end
         self.visited: tuple[Mm, At] | None = None  # whom it walks, since then
         self.left_behind: dict[tuple[Mm, int], tuple[int, At]] = {}  # by mm and entry: in how many walks, since when
+        self.line: At | None = None  # the last one of its task, since its walk began, and the one before
+        self.line_before: At | None = None
+        self.round: Round | None = None
         self.type = type_
         self.told: At | None = None  # as Area.told
         self.fact = fact

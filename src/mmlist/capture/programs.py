@@ -10,9 +10,9 @@ import json
 import shlex
 
 from mmlist.capture.choose import Chosen, Plan
-from mmlist.capture.fetch import POINTER, Resolved
+from mmlist.capture.fetch import POINTER, Hop, Resolved
 from mmlist.capture.header import header
-from mmlist.capture.syntax import GROUP, lines, member
+from mmlist.capture.syntax import GROUP, lines
 
 _TIME = "$t / 1000000000, $t % 1000000000 / 1000"
 _TRACEFS = "/sys/kernel/tracing"
@@ -109,14 +109,16 @@ def _expression(fetch: Resolved) -> str:
         text = f"arg{fetch.argument - 1}" if fetch.argument else "retval"
     for hop in fetch.hops:
         if hop.struct:
-            text = f"((struct {hop.struct} *){text})->{_member(hop.struct, hop.field)}"
+            text = f"((struct {hop.struct} *){text})->{_member(hop)}"
     return text
 
 
-def _member(struct: str, field: str) -> str:
-    if (struct, field) == ("pt_regs", "regs"):
-        return "regs[0]"
-    return "swap.val" if (struct, field) == ("folio", "swap") else member(struct, field)
+def _member(hop: Hop) -> str:
+    return _WITHIN.get((hop.struct, hop.field), hop.member)
+
+
+_WITHIN = {("pt_regs", "regs"): "regs[0]", ("folio", "swap"): "swap.val"}
+"""Of fields that are no number, and no atomic_t, what is."""
 
 
 def recorded(plan: Plan, tool: str) -> list[str]:

@@ -68,7 +68,7 @@ def by_path(fetch: Resolved, arch: str) -> str:
         return by_offset(fetch, arch)
     text = fetch.parameter or "$retval"
     for hop in named:
-        text += "->" + member(hop.struct, hop.field)
+        text += f"->{hop.member}"
     for hop in fetch.hops[len(named) :]:
         text = f"+{hop.offset}({text})"
     return text
@@ -89,14 +89,6 @@ def _known(fetch: Resolved) -> int:
 
 _POINTS_TO = {"vm_area_struct.vm_mm": "mm_struct", "task_struct.mm": "mm_struct"}
 """The struct that a field points to, of the fields that are gone through."""
-
-
-def member(struct: str, field: str) -> str:
-    """A member as a number: an atomic_t is a struct around one (include/linux/types.h)."""
-    return f"{field}.counter" if (struct, field) in _ATOMIC else field
-
-
-_ATOMIC = frozenset({("mm_struct", "mm_users"), ("mm_struct", "mm_count")})
 
 
 def _base(fetch: Resolved, arch: str) -> str:

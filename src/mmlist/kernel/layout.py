@@ -23,10 +23,14 @@ class Member(NamedTuple):
 
 
 class Field(NamedTuple):
-    """Where a field lies, and what it takes, in bytes; `size` is None where its type has none that is told."""
+    """Where a field lies, and what it takes, in bytes; `size` is None where its type has none that is told.
+
+    `atomic`: it is a struct around a number (include/linux/types.h: atomic_t, atomic_long_t).
+    """
 
     offset: int
     size: int | None
+    atomic: bool = False
 
 
 class Types(Protocol):
@@ -66,7 +70,7 @@ def _within(types: Types, struct: int, path: list[str]) -> Field | None:
             return None
         offset += member.offset
         id_ = types.strip(member.type)
-    return Field(offset, types.size(id_))
+    return Field(offset, types.size(id_), [one.name for one in types.members(id_)] == ["counter"])
 
 
 def _member(types: Types, struct: int, name: str) -> Member | None:

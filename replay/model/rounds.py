@@ -1,0 +1,83 @@
+"""Whether a round of a walk before 5.1 goes on for as long as its entry is in use (mm/swapfile.c: try_to_unuse, 2.6).
+
+There swapoff takes one entry after the other, and for each goes round the list, from start_mm back to it, until no pte holds the
+entry. Which one it is no event says. But only a swap_free lowers a count: of a round that ends though no entry of the area
+was let go, and whose swapoff goes on, each member was met.
+"""
+
+from __future__ import annotations
+
+from mmlist.replay import events as e
+from mmlist.replay.model.changes import EndedEarly
+from mmlist.replay.model.passes import Passes
+from mmlist.replay.model.swap import Round, SwapoffCall
+from mmlist.replay.record import At
+
+
+class Rounds(Passes):
+    """The steps of a walk, entry by entry. The mms that it meets and puts are events, and so are joins and removals."""
+
+    def progressed(self, event: e.Event) -> None:
+        """Who walks has come as far as this line."""
+        super().progressed(event)
+        call = self.swapoffs.get(self.key(event.at))
+        if call is not None and (call.line is None or call.line.seq != event.at.seq):
+            call.line_before, call.line = call.line, event.at
+
+    def on_mmlist_visit(self, event: e.MmlistVisit) -> None:
+        """It meets an mm, in this round or the next."""
+        super().on_mmlist_visit(event)
+        call = self.swapoff_of(event.at)
+        if call is None or not self._one_by_one or event.mm == self.init_mm:
+            return
+        if call.round is None or call.round.ended is not None:
+            self._goes_on(call, event.at)
+            call.round = Round(event.at, call.line_before or call.at)
+        mm = self.mm_at(event.mm, event.at)
+        call.round.met.append(mm)
+        call.round.holds = mm if event.got else call.round.holds
+
+    def on_mmput(self, event: e.Mmput) -> None:
+        """Whom it met last it puts when it has met another, or at the round's end; start_mm it puts behind that."""
+        call = self.swapoff_of(event.at) if self.swapoffs else None
+        if call is not None and call.round is not None:
+            mm = self.mms.get(event.mm)
+            if call.round.ended is None and mm is call.round.holds:
+                self._round_ends(call, call.round, event.at)
+            elif mm is not None:
+                call.round.missed.pop(mm, None)
+                call.round.met.append(mm)
+        super().on_mmput(event)
+
+    def on_swapoff_ret(self, event: e.SwapoffRet) -> None:
+        """The area is empty, so the walk had gone on."""
+        call = self.swapoff_of(event.at)
+        if call is not None and event.ret == 0:
+            self._goes_on(call, event.at)
+        super().on_swapoff_ret(event)
+
+    @property
+    def _one_by_one(self) -> bool:
+        carries = self.carries
+        told = carries.joins_explicit and carries.leaves_explicit and carries.counts_explicit
+        return told and self.profile.name != "modern"
+
+    def _round_ends(self, call: SwapoffCall, round_: Round, at: At) -> None:
+        round_.ended = at
+        freed, since = call.idle_since, round_.since
+        if freed is None or freed.seq > since.seq or self.tied(freed, since) or since.seq <= self.loss_seq:
+            return  # the entry may be free
+        round_.missed = {
+            mm: None for mm in self.members.values() if mm not in round_.met and self._there(mm, round_.began)
+        }
+
+    def _goes_on(self, call: SwapoffCall, at: At) -> None:
+        """It was no signal, and no want of memory, that ended the round."""
+        round_ = call.round
+        if round_ is None or round_.ended is None or not round_.missed or call.passed_over:
+            return
+        if round_.since.seq > self.loss_seq and self.broken is None:
+            call.passed_over = True
+            missed = list(round_.missed)
+            first = next((mm for mm in missed if self._has_entry(mm, call.type)), missed[0])
+            self.emit(EndedEarly(at, call, first, round_.began, round_.ended, len(missed)))
