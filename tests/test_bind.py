@@ -313,3 +313,8 @@ def test_a_task_that_appears_and_was_never_forked_shows_that_lines_are_missing(p
 def test_inuse_pages_is_a_count_that_may_be_below_0_and_a_flag(shown: int, pages: int) -> None:
     fetched = Told()(f"shmem_unuse (s+0x0/0x1) type=0\nswapoff (s+0x0/0x1) inuse0={shown}")
     assert [event.inuse for event in fetched if isinstance(event, e.FetchedInuse)] == [(pages,)]
+
+
+def test_an_entry_in_the_folio_was_handed_out_if_folio_alloc_swap_returned_0() -> None:
+    event = "folio_alloc_swap_ret (a+0x1/0x2 <- folio_alloc_swap) entry=0x7"
+    assert kinds(Told()(f"{event}\n{event} ret=0\n{event} ret=-12")) == ["SwapAlloc", "SwapAlloc"]

@@ -178,17 +178,27 @@ def test_inlined_function_is_probed_inside_of_its_caller(tmp_path: Path) -> None
         assert "exec_mmap" not in [chosen.event for chosen in choose(kernel).probes]
 
 
-def test_value_of_another_type_is_not_taken_for_an_entry(tmp_path: Path) -> None:
-    """folio_alloc_swap returns an error code since 6.18."""
+def allocating(returned: str, folder: Path) -> Plan:
+    """The plan for a kernel whose folio_alloc_swap(folio) returns an integer called `returned`."""
     made = kernel_files.Btf()
-    made.func("folio_alloc_swap", made.int("int"), [("folio", made.ptr(0))])
-    (tmp_path / "btf").write_bytes(made.bytes())
-    kernel = kernel_of(folder=tmp_path)
+    made.func("folio_alloc_swap", made.int(returned), [("folio", made.ptr(0))])
+    (folder / "btf").write_bytes(made.bytes())
+    kernel = kernel_of(folder=folder)
     kernel.btf = b.Btf(made.bytes())
-    plan = choose(kernel)
+    return choose(kernel)
+
+
+def test_value_of_another_type_is_not_taken_for_an_entry(tmp_path: Path) -> None:
+    plan = allocating("_Bool", tmp_path)
     assert "folio_alloc_swap_ret" not in [chosen.event for chosen in plan.probes]
     (missing,) = (one for part in plan.parts for one in part.missing if one.what == "the entry that is handed out")
-    assert "folio_alloc_swap: returns no swp_entry_t" in missing.why
+    assert "folio_alloc_swap: returns no int" in missing.why
+
+
+def test_entry_that_is_left_in_the_folio_is_fetched_from_there(tmp_path: Path) -> None:
+    """folio_alloc_swap returns an error code since 6.18."""
+    plan = allocating("int", tmp_path)
+    assert definition(plan, "folio_alloc_swap_ret").endswith(" folio_alloc_swap entry=+40($arg1):x64 ret=$retval:s32")
 
 
 def test_types_of_another_function_of_that_name_are_not_gone_by(tmp_path: Path) -> None:

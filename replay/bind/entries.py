@@ -295,7 +295,11 @@ class EntryProbes:
     # --- slots -------------------------------------------------------------------------------------------------------
 
     def on_folio_alloc_swap_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
-        """folio_alloc_swap (add_to_swap's get) returned an entry; 0 names none, from 6.18 on an error code."""
+        """folio_alloc_swap (add_to_swap's get) returned an entry; 0 names none. From 6.18 on it returns an error code, `ret`, and
+        leaves the entry in the folio.
+        """
+        if field(f, "ret"):
+            return
         entry = swp_entry(f)
         if entry is not None and 0 < entry < 1 << 63 and not 0xFFFF_F001 <= entry <= 0xFFFF_FFFF:
             out.append(e.SwapAlloc(at, entry))

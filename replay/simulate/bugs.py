@@ -119,9 +119,9 @@ _CATALOGUE = (
         views=EXPLICIT,
     ),
     Bug("zap-does-not-free", "S1", "zap_pte_range frees the entry", ALL, also=("D6",), rate=0.3),
-    Bug("zap-frees-twice", "S1", "zap_pte_range frees the entry once", ALL, rate=0.3, also=("S2",)),
+    Bug("zap-frees-twice", "S1", "zap_pte_range frees the entry once", ALL, rate=0.3, also=("S2", "S4")),
     Bug("fault-does-not-free", "S1", "do_swap_page frees the entry", ALL, also=("D6",), rate=0.3),
-    Bug("fault-frees-twice", "S1", "do_swap_page frees the entry once", ALL, rate=0.3, also=("S2",)),
+    Bug("fault-frees-twice", "S1", "do_swap_page frees the entry once", ALL, rate=0.3, also=("S2", "S4")),
     Bug("exit_mmap-leaves-entries", "S5", "exit_mmap gives all entries back", ("modern",), also=("S1", "D6")),
     Bug("reuses-held-slot", "S2", "a slot that is held is not handed out", ALL, rate=0.3),
     Bug(

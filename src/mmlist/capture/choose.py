@@ -8,7 +8,7 @@ from mmlist.capture.costs import Cost, cost
 from mmlist.capture.fetch import NAME, Resolved, parsed, resolved
 from mmlist.capture.roles import ROLES, Alternative, Probe, Role, Slot
 from mmlist.kernel import Kernel
-from mmlist.kernel.btf import TYPEDEF
+from mmlist.kernel.btf import INT, TYPEDEF
 from mmlist.kernel.functions import AMBIGUOUS, INLINED, Status
 
 
@@ -120,7 +120,7 @@ def _returns(probe: Probe, kernel: Kernel) -> bool:
     type_ = kernel.returned(probe.function) if probe.value else None
     if type_ is None or kernel.btf is None:
         return True
-    return kernel.btf.kind(type_) == TYPEDEF and kernel.btf.name(type_) == probe.value
+    return kernel.btf.kind(type_) in (TYPEDEF, INT) and kernel.btf.name(type_) == probe.value
 
 
 def _why(slot: Slot, kernel: Kernel) -> str:

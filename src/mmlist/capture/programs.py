@@ -60,8 +60,12 @@ def _probe(chosen: Chosen) -> list[str]:
     if chosen.place.startswith("_text+") or any(one.register is not None for one in chosen.fetches):
         return [f"// {chosen.event}: bpftrace cannot probe {chosen.place}"]
     kind = "kretprobe" if chosen.probe.returns else "kprobe"
+    if chosen.probe.returns and any(one.argument for one in chosen.fetches):
+        if not all(one.parameter for one in chosen.fetches if one.argument):
+            return [f"// {chosen.event}: bpftrace knows no arguments of {chosen.place} at its return"]
+        kind = "kretfunc"
     place = f"(<- {chosen.place})" if chosen.probe.returns else f"({chosen.place})"
-    fetches = [(one.name, *_value(one)) for one in chosen.fetches]
+    fetches = [(one.name, *_value(one, chosen.probe.returns)) for one in chosen.fetches]
     return _body(f"{kind}:{chosen.place}", _predicate(chosen), chosen.event, place + " ", fetches)
 
 
@@ -86,9 +90,9 @@ def _predicate(chosen: Chosen) -> str:
     return f" /arg{argument - 1} == {value}/" if argument else ""
 
 
-def _value(fetch: Resolved) -> tuple[str, str]:
-    """How a value is printed, and the expression for it."""
-    expression = _expression(fetch)
+def _value(fetch: Resolved, returns: bool) -> tuple[str, str]:
+    """How a value is printed, and the expression for it, in a probe that `returns` or not."""
+    expression = _expression(fetch, returns)
     if fetch.type == "ustring":
         return '\\"%s\\"', f"str(uptr({expression}))"
     if fetch.type == "string":
@@ -100,13 +104,15 @@ def _value(fetch: Resolved) -> tuple[str, str]:
     return _FORMATS[fetch.type[0]], f"(uint64){expression}" if fetch.type == "x64" else expression
 
 
-def _expression(fetch: Resolved) -> str:
+def _expression(fetch: Resolved, returns: bool) -> str:
     if fetch.symbol and fetch.element is not None:
         text = f'*(uint64 *)(kaddr("{fetch.symbol}") + {POINTER * fetch.element})'
     elif fetch.symbol:
         text = f'kaddr("{fetch.symbol}")'
+    elif fetch.argument:
+        text = f"args->{fetch.parameter}" if returns else f"arg{fetch.argument - 1}"
     else:
-        text = f"arg{fetch.argument - 1}" if fetch.argument else "retval"
+        text = "retval"
     for hop in fetch.hops:
         if hop.struct:
             text = f"((struct {hop.struct} *){text})->{_member(hop)}"

@@ -256,6 +256,8 @@ ROLES: tuple[Role, ...] = (
                 (
                     (_after("folio_alloc_swap", "entry=$ret", value="swp_entry_t"),),
                     (_after("get_swap_page", "entry=$ret", value="swp_entry_t"),),
+                    # since 6.18; at a return, arguments are to be had since 6.9 (Documentation/trace/kprobetrace.rst)
+                    (_after("folio_alloc_swap", "entry=$1->folio.swap ret=$ret:s32", value="int"),),
                 ),
             ),
             _one("put_swap_folio(folio, entry)", _on("put_swap_folio", "entry=$2/entry folio=$1")),
