@@ -253,6 +253,13 @@ class SwapFree(Event, frozen=True, gc=False):
     nr: int = 1
 
 
+class SwapFreeBehind(Event, frozen=True, gc=False):
+    """With `entry`, which `mm` (None: who knows) held, others of its folio, behind it, may have been freed."""
+
+    entry: int
+    mm: int | None
+
+
 class SwapUsage(Event, frozen=True, gc=False):
     """A free left `usage` in swap_map (__swap_entry_free's return). `entry` None: nobody names it. `mm`: whose it was."""
 

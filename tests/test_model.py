@@ -236,3 +236,26 @@ def test_the_type_of_an_entry_lies_where_its_kernel_puts_it() -> None:
     old, modern = PROFILES["2.6.9"], PROFILES["modern"]
     assert [type_shift(old, (1 << 32) - 1), type_shift(old, 1 << 32), type_shift(old, (1 << 33) - 1)] == [27, 59, 59]
     assert type_shift(modern, 1 << 20) == 58
+
+
+@pytest.mark.parametrize(
+    ("held", "freed", "doubtful"),
+    [
+        ({4, 5, 6, 7, 8}, 4, {5, 6, 7}),  # a folio of 1, 2 or 4 pages: of 8 it cannot begin here
+        ({4, 5, 6}, 4, {5}),
+        ({4, 6, 7}, 4, set()),  # nobody holds the second page: there was none
+        ({3, 4, 5}, 3, set()),
+        ({0, 1, 2, 3, 4, 5, 6, 7, 8}, 0, {1, 2, 3, 4, 5, 6, 7}),
+    ],
+)
+def test_a_fault_that_may_have_brought_in_a_large_folio_leaves_its_entries_in_doubt(story, held, freed, doubtful):
+    told = story("swapon 0; exec a; exec b")
+    for entry in sorted(held):
+        told.tell(f"swapout a {entry}")
+    told.tell("swapout b 9")
+    told.step(e.SwapFreeBehind(told.at(), freed, 0x1000))
+    assert {entry for entry, hold in told.state.mms[0x1000].holdings.items() if hold.doubts} == doubtful
+    other = story("swapon 0; exec a; exec b; swapout a 4; swapout b 5")
+    for mm, doubts in ((0x1000, 0), (None, 1)):
+        other.step(e.SwapFreeBehind(other.at(), 4, mm))
+        assert other.state.mms[0x2000].holdings[5].doubts == doubts

@@ -223,8 +223,11 @@ class EntryProbes:
         self._free(at, f, "zap", swp_entry(f), out)
 
     def on_folio_put_swap(self, at: At, f: Fields, out: list[e.Event]) -> None:
-        """folio_put_swap(folio, subpage)"""
-        self._free(at, f, "fault", page_entry(f), out)
+        """folio_put_swap(folio, subpage): without `subpage`, of all of the folio (mm/memory.c: do_swap_page)."""
+        entry = page_entry(f)
+        self._free(at, f, "fault", entry, out)
+        if entry is not None and not field(f, "subpage") and "nr" not in f and not self.clears:
+            out.append(e.SwapFreeBehind(at, entry, self._owner(self.tasks.of(at), "fault")[0]))
 
     def on_swap_free_nr(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """swap_free_nr(entry, nr)"""

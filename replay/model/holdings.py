@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
 from collections import deque
 
@@ -20,6 +21,9 @@ UNDERFLOW_26 = 0xFFFF
 
 _PENDING = 4096
 """Duplicates of one task that wait for their pte; shmem's never come, so the oldest go."""
+
+_MOST_PAGES = 1 << 13
+"""Of a folio that is swapped as a whole: a page middle directory of arm64's 64 KiB pages."""
 
 _HAS_CACHE = 0x40
 _CONTINUED = 0x80
@@ -308,6 +312,32 @@ class Holdings(Numbers, ABC):
             for value, hold in (mm.holdings or {}).items():
                 if event.type in (None, hold.type):
                     self.entry(value).seq = 0
+
+    def on_swap_free_behind(self, event: e.SwapFreeBehind) -> None:
+        """A fault brought in a folio, of one page or of 2, 4, 8 ...: then its entries lie as its pages do, and the mm held all.
+
+        mm/memory.c: alloc_swap_folio, can_swapin_thp.
+        """
+        size = 1
+        while size < _MOST_PAGES and event.entry % (2 * size) == 0:
+            behind = [self._ptes_of(event.entry + page, event.mm) for page in range(size, 2 * size)]
+            if not all(behind):
+                break
+            for hold in itertools.chain.from_iterable(behind):
+                hold.doubts += 1
+            for page in range(size, 2 * size):
+                self.entry(event.entry + page).count = None
+            size *= 2
+
+    def _ptes_of(self, value: int, address: int | None) -> list[Hold]:
+        """How the mm at `address` (None: whoever) holds the entry."""
+        entry = self.entries.get(value)
+        holders = [self.holders.get(key) for key in (entry.holders or ())] if entry is not None else []
+        return [
+            mm.holdings[value]
+            for mm in holders
+            if mm is not None and mm.holdings is not None and value in mm.holdings and address in (None, mm.address)
+        ]
 
     def certain(self, mm: Mm, hold: Hold) -> bool:
         """Whether `mm` certainly holds it still: no release unseen, unnamed, of who knows whom, or lost can have come since."""
