@@ -40,13 +40,10 @@ UNMARKED = {
 }
 """Of losses that no line of the log marks, why a violation is undecided."""
 
-_UNFREED, _UNFREED_BY_HAND = 2, 8
-"""So many mms whose free is not in the log show that more is missing: one may be of a probe that missed a call. Without
-probes some are left out by who wrote the log.
+_SIGNS, _SIGNS_BY_HAND = 2, 8
+"""So many mms whose free is not in the log, calls that never began, tasks that were never forked: together they show that
+lines are missing. One may be of a probe that missed a call. Without probes some are left out by who wrote the log.
 """
-
-_UNBORN = 2
-"""So many tasks that were never forked show it: one fork may be what who cut an excerpt left out."""
 
 
 class Missing(msgspec.Struct):
@@ -77,17 +74,21 @@ def missing(ending: Ending, kit: Kit, *, marked: bool, unfreed: int, probed: boo
         kind, count = "unended", None
     elif not ending.counted and _one_cpu(ending):
         kind, count = "one_cpu", None
-    elif unfreed >= (_UNFREED if probed else _UNFREED_BY_HAND) and not marked:
-        kind, count = "unfreed", None
-    elif ending.unentered and not marked:
-        kind, count = "unentered", None
-    elif ending.unborn >= _UNBORN and records >= FEW and not marked:
-        kind, count = "unborn", None
+    elif (sign := _sign(ending, unfreed, probed)) and not marked:
+        kind, count = sign, None
     elif kit.loses and not marked:
         kind, count = kit.loss, kit.lost
     else:
         return None
     return Missing(kind, [LossRow(line, None, None, None, count, kind)], True)
+
+
+def _sign(ending: Ending, unfreed: int, probed: bool) -> str:
+    """What shows most that lines are missing where nothing marks it; empty where too little does."""
+    unborn = ending.unborn if ending.ledger.records >= FEW else 0
+    signs = {"unfreed": unfreed, "unentered": ending.unentered, "unborn": unborn}
+    least = _SIGNS if probed else _SIGNS_BY_HAND
+    return max(signs, key=lambda kind: signs[kind]) if sum(signs.values()) >= least else ""
 
 
 def _one_cpu(ending: Ending) -> bool:

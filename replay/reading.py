@@ -23,6 +23,9 @@ _FIELDS = frozenset(
 )  # fmt: skip
 """Fields by which the events of ours say something (EVENTS.md)."""
 
+_EDGE = 16
+"""Such a part of a log's time, at either end, may be recorded on some of the CPUs alone."""
+
 Bind = Callable[[Record], list[Event]]
 Said = Bound | Hole | Slip | Reached | Unparsed
 
@@ -37,6 +40,7 @@ def read(setup: Setup, binder: Binder, bind: Bind) -> Generator[Said, None, Endi
     names: set[str] = set()
     seq = told = position = 0
     counts, seen, last = setup.kit.counts, dict[int | None, int](), 0
+    first: int | None = None
     items = ordered(said)
     for item in items:
         if isinstance(item, Record):
@@ -47,6 +51,7 @@ def read(setup: Setup, binder: Binder, bind: Bind) -> Generator[Said, None, Endi
                 yield Slip(*slips[told])
                 told += 1
             seq, last = item.at.seq, max(last, item.at.offset)
+            first = item.at.ts if first is None else first
             if counts:
                 seen[item.at.cpu] = seen.get(item.at.cpu, 0) + 1
             readable = item.name not in names and _readable(item)
@@ -59,6 +64,8 @@ def read(setup: Setup, binder: Binder, bind: Bind) -> Generator[Said, None, Endi
             if BACKWARDS in item.reason and names_in_text([Block(0, 0, item.text)], setup.aliases):
                 yield hole(Loss(item.at, item.at.cpu, None, item.at.ts, item.at.ts, "doubted"), seq, binder)
             yield item
+    last_times = parser.last_times()
+    inside = _inside(first, max(last_times.values(), default=0))
     counts = counts or any((capture_header(line) or {}).get("printed") is True for line in parser.captures)
     return Ending(
         parser.ledger,
@@ -66,17 +73,23 @@ def read(setup: Setup, binder: Binder, bind: Bind) -> Generator[Said, None, Endi
         # What a task's name says stands before the last record.
         {cpu: count for cpu, (offset, count) in parser.printed.items() if counts and offset > last},
         seen,
-        parser.last_times(),
+        last_times,
         parser.ts_unit,
         parser.dialect,
         parser.machine,
         parser.lacking,
         parser.buffers,
         items.late,
-        binder.unentered.count,
-        binder.unborn.count,
+        binder.unentered.count(*inside),
+        binder.unborn.count(*inside),
         setup.mapped,
     )
+
+
+def _inside(first: int | None, last: int) -> tuple[int, int]:
+    """The times between which all probes are on all CPUs: perf switches each on and off on one CPU after the other."""
+    edge = (last - (first or 0)) // _EDGE
+    return (first or 0) + edge, last - edge
 
 
 def hole(loss: Loss, seq: int, binder: Binder) -> Hole:

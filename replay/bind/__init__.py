@@ -101,6 +101,7 @@ class Binder:
             if at.pid is None:
                 return out  # what a probe means depends on what its task is in the middle of
             handler = probe
+            self.unentered.meets(name, record.args)
         task = self._tasks.of(at)
         if task.brackets or task.pending_free is not None:
             self._before(task, name)

@@ -210,6 +210,7 @@ class Probes(EntryProbes):
         self.reader.fetched(at, f, mm, "exec_mm_release", out)
         if pid is None:
             return
+        self.tasks.lives(pid)
         task = self.tasks.by_pid(pid)
         task.mm, task.exec_mm = task.exec_mm, None
         if task.mm and "exec_mmap" not in self.names:
@@ -225,6 +226,7 @@ class Probes(EntryProbes):
         out.append(e.ExecMmap(at, mm))
         self.tasks.of(at).exec_mm = mm
         if at.pid is not None:
+            self.tasks.lives(at.pid)
             out.append(e.TaskMm(at, at.pid, mm))
 
     def on_copy_process_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:

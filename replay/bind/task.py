@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 import msgspec
 
 from mmlist.replay.bind.unborn import Unborn
@@ -90,7 +88,7 @@ class Tasks:
     def __init__(self) -> None:
         """No task is known."""
         self._tasks: dict[int, Task] = {}
-        self._ended: deque[tuple[int, Task]] = deque()
+        self._ended: dict[int, Task] = {}
         self._at: At | None = None
         self._now = Task()  # that of `_at`: one line's task is asked for several times
         self.epoch = 0
@@ -104,7 +102,7 @@ class Tasks:
         task = self._tasks.get(key)
         if task is None:
             task = self._tasks[key] = Task()
-            self.unborn.appears(key)
+            self.unborn.appears(key, at.ts)
         if task.brackets:
             task.forget(self.epoch)
         self._at, self._now = at, task
@@ -128,11 +126,17 @@ class Tasks:
         task = self._tasks.get(pid)
         if task is None:
             return
-        self._ended.append((pid, task))
+        self._ended.pop(pid, None)
+        self._ended[pid] = task
         if len(self._ended) > _ENDED:
-            pid, task = self._ended.popleft()
+            pid = next(iter(self._ended))
+            task = self._ended.pop(pid)
             if self._tasks.get(pid) is task:
                 self.drop(pid)
+
+    def lives(self, pid: int) -> None:
+        """Task `pid` has exited, and another of its threads goes on by that pid (fs/exec.c: de_thread)."""
+        self._ended.pop(pid, None)
 
     def drop(self, pid: int) -> None:
         """Task `pid` is gone."""

@@ -18,7 +18,7 @@ from mmlist.replay import events as e
 from mmlist.replay.model.balance import OUTSIDE
 from mmlist.replay.model.borrowing import Phase
 from mmlist.replay.model.carries import Carries
-from mmlist.replay.model.changes import Broken, Change, DrainMisplaced, Got, JoinedEarly, Unlisted
+from mmlist.replay.model.changes import Broken, Change, DrainMisplaced, EndedEarly, Got, JoinedEarly, Unlisted
 from mmlist.replay.model.core import INIT_MM
 from mmlist.replay.model.keepers import Keepers
 from mmlist.replay.model.mm import MEMBER, Deferred, Mm
@@ -67,6 +67,8 @@ class State(Keepers):
         self.borrowed: dict[int, tuple[int, At]] = {}
         self.flags: dict[int, tuple[int, At]] = {}
         self.phases: dict[int, Phase] = {}
+        self.puts_behind = False
+        self.ended_early: EndedEarly | None = None
         self.unsettled: set[int] = set()
         self.inside: set[str] = set()
         self.forget_locks()
@@ -186,6 +188,7 @@ class State(Keepers):
         self.outside.clear()
         self.borrowed.clear()
         self.phases.clear()
+        self.ended_early = None
         self.unsettled.clear()
         self.forget_locks()
         self.forget_slots()

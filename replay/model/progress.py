@@ -44,7 +44,7 @@ class Progress(Walks):
                     self._stalls(call, event.at)
 
     def _gets_on(self, call: SwapoffCall, at: At) -> None:
-        call.idle_since, call.idle_passes = at, 0
+        call.idle_since, call.idle_over, call.idle_passes = at, None, 0
         if call.stalled is not None and call.stalled.resumed is None:
             call.stalled.resumed = at
 

@@ -2,7 +2,8 @@
 
 There swapoff takes one entry after the other, and for each goes round the list, from start_mm back to it, until no pte holds the
 entry. Which one it is no event says. But only a swap_free lowers a count: of a round that ends though no entry of the area
-was let go, and whose swapoff goes on, each member was met.
+was let go since it began, and whose swapoff goes on, each member was met. It ends with two puts, of whom it met last and of
+start_mm; of init_mm no event tells, where a round begins, or that it passes.
 """
 
 from __future__ import annotations
@@ -15,14 +16,26 @@ from mmlist.replay.record import At
 
 
 class Rounds(Passes):
-    """The steps of a walk, entry by entry. The mms that it meets and puts are events, and so are joins and removals."""
+    """The steps of a walk, entry by entry. The mms that it meets and puts are events, and so are joins and removals.
+
+    `puts_behind`: the log has shown that it meets the next mm before it puts the one before, as try_to_unuse does. Until then a
+    round that seems to end may be how the log is written: `ended_early` waits.
+    """
+
+    puts_behind: bool
+    ended_early: EndedEarly | None
 
     def progressed(self, event: e.Event) -> None:
-        """Who walks has come as far as this line."""
+        """Who walks has come as far as this line; who let go of an entry before, further than that."""
+        at = event.at
+        for call in self.swapoffs.values():
+            freed = call.idle_since
+            if freed is not None and call.idle_over is None and at.seq != freed.seq and self.key(at) == self.key(freed):
+                call.idle_over = at
         super().progressed(event)
-        call = self.swapoffs.get(self.key(event.at))
-        if call is not None and (call.line is None or call.line.seq != event.at.seq):
-            call.line_before, call.line = call.line, event.at
+        walker = self.swapoffs.get(self.key(at))
+        if walker is not None and (walker.line is None or walker.line.seq != at.seq):
+            walker.line_before, walker.line = walker.line, at
 
     def on_mmlist_visit(self, event: e.MmlistVisit) -> None:
         """It meets an mm, in this round or the next."""
@@ -33,20 +46,30 @@ class Rounds(Passes):
         if call.round is None or call.round.ended is not None:
             self._goes_on(call, event.at)
             call.round = Round(event.at, call.line_before or call.at)
-        mm = self.mm_at(event.mm, event.at)
-        call.round.met.append(mm)
-        call.round.holds = mm if event.got else call.round.holds
+        round_, mm = call.round, self.mm_at(event.mm, event.at)
+        if round_.holds is not None and round_.put is None and not self.puts_behind:
+            self.puts_behind = True
+            if self.ended_early is not None:
+                self.emit(self.ended_early)
+        round_.met.append(mm)
+        round_.put = None  # it has only passed init_mm
+        round_.holds = mm if event.got else round_.holds
 
     def on_mmput(self, event: e.Mmput) -> None:
-        """Whom it met last it puts when it has met another, or at the round's end; start_mm it puts behind that."""
+        """Whom it met last it puts when it has met another, at init_mm, or at the round's end; there start_mm behind that."""
         call = self.swapoff_of(event.at) if self.swapoffs else None
-        if call is not None and call.round is not None:
-            mm = self.mms.get(event.mm)
-            if call.round.ended is None and mm is call.round.holds:
-                self._round_ends(call, call.round, event.at)
-            elif mm is not None:
-                call.round.missed.pop(mm, None)
-                call.round.met.append(mm)
+        round_ = call.round if call is not None else None
+        mm = self.mms.get(event.mm)
+        if call is not None and round_ is not None and mm is not None and round_.ended is None:
+            if round_.put is not None and mm is round_.start:
+                self._round_ends(call, round_, event.at)
+            elif mm is round_.holds and round_.put is None:
+                round_.put = event.at
+                if round_.start is None:
+                    self._round_ends(call, round_, event.at)
+            elif mm not in round_.met:
+                round_.start = mm
+                round_.met.append(mm)
         super().on_mmput(event)
 
     def on_swapoff_ret(self, event: e.SwapoffRet) -> None:
@@ -67,6 +90,8 @@ class Rounds(Passes):
         freed, since = call.idle_since, round_.since
         if freed is None or freed.seq > since.seq or self.tied(freed, since) or since.seq <= self.loss_seq:
             return  # the entry may be free
+        if self.key(freed) != call.key and (call.idle_over is None or call.idle_over.seq > since.seq):
+            return  # the line may stand before the step
         round_.missed = {
             mm: None for mm in self.members.values() if mm not in round_.met and self._there(mm, round_.began)
         }
@@ -80,4 +105,8 @@ class Rounds(Passes):
             call.passed_over = True
             missed = list(round_.missed)
             first = next((mm for mm in missed if self._has_entry(mm, call.type)), missed[0])
-            self.emit(EndedEarly(at, call, first, round_.began, round_.ended, len(missed)))
+            change = EndedEarly(at, call, first, round_.began, round_.ended, len(missed))
+            if self.puts_behind:
+                self.emit(change)
+            else:
+                self.ended_early = self.ended_early or change

@@ -59,13 +59,16 @@ class Area:
 class Round(msgspec.Struct):
     """One entry's round of a walk before 5.1, from the visit `began`; `since` is its task's line before that.
 
-    `met`: whom it visited or put, `holds` the last of them. `ended` where it put that one, too; `missed` had it to meet then.
+    `met`: whom it visited or put, `holds` the last that it visited, until it puts that one at `put`; `start` the mm that it
+    began behind, None for init_mm. `ended` there, or where it puts `start` behind it; `missed` had it to meet then.
     """
 
     began: At
     since: At
     met: list[Mm] = []
     holds: Mm | None = None
+    put: At | None = None
+    start: Mm | None = None
     ended: At | None = None
     missed: dict[Mm, None] = {}
 
@@ -74,8 +77,8 @@ class SwapoffCall:
     """A swapoff that has begun. `walked` holds the mms it took hold of or walked, `inuse` the last fetch with its line."""
 
     __slots__ = (
-        "at", "drain", "drained_at", "ended", "fact", "idle_passes", "idle_since", "inuse", "inuse_at", "inuse_begin",
-        "inuse_by", "judged", "key", "left_behind", "line", "line_before", "maybe", "members", "met", "misplaced",
+        "at", "drain", "drained_at", "ended", "fact", "idle_over", "idle_passes", "idle_since", "inuse", "inuse_at",
+        "inuse_begin", "inuse_by", "judged", "key", "left_behind", "line", "line_before", "maybe", "members", "met", "misplaced",
         "missed", "pass_began", "passed_over", "refused", "round", "seen", "stalled", "told", "torn", "type",
         "unuse_at", "unuse_ret", "visited", "walked", "walked_at",
     )  # fmt: skip
@@ -109,6 +112,7 @@ class SwapoffCall:
         self.drained_at: At | None = None  # the first line that shows it draining
         self.members = 0  # when it drained
         self.idle_since: At | None = None  # the last line that left fewer entries, or the first of its walk
+        self.idle_over: At | None = None  # a later line of whose line that was
         self.idle_passes = 0
         self.met: set[int] = set()  # in this pass
         self.stalled: NoProgress | None = None

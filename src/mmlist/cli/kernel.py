@@ -56,7 +56,10 @@ def as_json(found: Kernel) -> dict[str, object]:
         "arch": found.arch,
         "types_from": found.types_from,
         "symbols_from": found.symbols_from,
-        "fields": {name: place._asdict() if place is not None else None for name, place in found.fields.items()},
+        "fields": {
+            name: {"offset": place.offset, "size": place.size} if place is not None else None
+            for name, place in found.fields.items()
+        },
         "functions": [
             {
                 "name": one.name,
