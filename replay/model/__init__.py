@@ -21,6 +21,7 @@ from mmlist.replay.model.carries import Carries
 from mmlist.replay.model.changes import Broken, Change, DrainMisplaced, EndedEarly, Got, JoinedEarly, Unlisted
 from mmlist.replay.model.core import INIT_MM
 from mmlist.replay.model.keepers import Keepers
+from mmlist.replay.model.locks import Held
 from mmlist.replay.model.mm import MEMBER, Deferred, Mm
 from mmlist.replay.model.owners import Owned
 from mmlist.replay.model.profile import PROFILES, Profile, type_shift
@@ -71,6 +72,8 @@ class State(Keepers):
         self.ended_early: EndedEarly | None = None
         self.unsettled: set[int] = set()
         self.inside: set[str] = set()
+        self.held: dict[int, list[Held]] = {}
+        self.held_before: list[At] = []
         self.forget_locks()
         self.owned: dict[Mm, Owned] = {}
         self.owner_of: dict[int, Mm] = {}

@@ -53,6 +53,9 @@ _SWAP_LIST = _GLOBAL - {MMLIST_LOCK}
 
 _TASK_LOCK = "alloc_lock"
 
+_TAKEN = 16
+"""Acquires that are remembered from before a loss."""
+
 
 class Held(msgspec.Struct):
     """A lock that a task took at `at`; not `sure`: it tried. `visited`: where it met an mm of the list since."""
@@ -86,6 +89,8 @@ class Locks(Borrowing):
     """The steps on locks, and what other steps say of who holds one."""
 
     held: dict[int, list[Held]]
+    held_before: list[At]
+    """Who held mmlist_lock when something was lost had taken it there, or behind what is lost, and a release, of equal time."""
     unlocked: list[Unlocked]
     jumps: list[_Jump]
     nodes: dict[int, tuple[Mm, bool, At]]
@@ -100,6 +105,8 @@ class Locks(Borrowing):
 
     def forget_locks(self) -> None:
         """Who holds what is not known: the log begins, or lines were lost."""
+        taken = [one.at for held in self.held.values() for one in held if one.name == MMLIST_LOCK]
+        self.held_before = [*self.held_before, *taken][-_TAKEN:]
         self.held, self.unlocked, self.jumps, self.nodes, self.let_go = {}, [], [], {}, {}
         self.awake = set()
         self.lock_known = self.lock_last = None
@@ -175,6 +182,9 @@ class Locks(Borrowing):
         self.mmlist_lock_seen = True
         if not paired:  # it had the lock before the log began, or since something was lost
             self.unlocked = [one for one in self.unlocked if one.key != key or one.known is not None]
+        if any(self.tied(one, at) for one in self.held_before):
+            self.lock_last = self.let_go[key] = at
+            return
         for one in self.unlocked:
             one.known = one.known or at
         self.lock_known = self.lock_last = self.let_go[key] = at

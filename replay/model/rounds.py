@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from mmlist.replay import events as e
 from mmlist.replay.model.changes import EndedEarly
+from mmlist.replay.model.mm import Mm
 from mmlist.replay.model.passes import Passes
 from mmlist.replay.model.swap import Round, SwapoffCall
 from mmlist.replay.record import At
@@ -43,10 +44,11 @@ class Rounds(Passes):
         call = self.swapoff_of(event.at)
         if call is None or not self._one_by_one or event.mm == self.init_mm:
             return
+        mm = self.mm_at(event.mm, event.at)
         if call.round is None or call.round.ended is not None:
-            self._goes_on(call, event.at)
+            self._goes_on(call, event.at, mm)
             call.round = Round(event.at, call.line_before or call.at)
-        round_, mm = call.round, self.mm_at(event.mm, event.at)
+        round_ = call.round
         if round_.holds is not None and round_.put is None and not self.puts_behind:
             self.puts_behind = True
             if self.ended_early is not None:
@@ -76,7 +78,7 @@ class Rounds(Passes):
         """The area is empty, so the walk had gone on."""
         call = self.swapoff_of(event.at)
         if call is not None and event.ret == 0:
-            self._goes_on(call, event.at)
+            self._goes_on(call, event.at, None)
         super().on_swapoff_ret(event)
 
     @property
@@ -87,26 +89,31 @@ class Rounds(Passes):
 
     def _round_ends(self, call: SwapoffCall, round_: Round, at: At) -> None:
         round_.ended = at
+        if self._none_let_go(call, round_):
+            there = (mm for mm in self.members.values() if self._there(mm, round_.began))
+            round_.missed = {mm: None for mm in there if mm not in round_.met}
+
+    def _none_let_go(self, call: SwapoffCall, round_: Round) -> bool:
+        """Whether no entry of the area was let go since the round began, nor by a step of a line before."""
         freed, since = call.idle_since, round_.since
         if freed is None or freed.seq > since.seq or self.tied(freed, since) or since.seq <= self.loss_seq:
-            return  # the entry may be free
-        if self.key(freed) != call.key and (call.idle_over is None or call.idle_over.seq > since.seq):
-            return  # the line may stand before the step
-        round_.missed = {
-            mm: None for mm in self.members.values() if mm not in round_.met and self._there(mm, round_.began)
-        }
+            return False
+        return self.key(freed) == call.key or (call.idle_over is not None and call.idle_over.seq <= since.seq)
 
-    def _goes_on(self, call: SwapoffCall, at: At) -> None:
-        """It was no signal, and no want of memory, that ended the round."""
+    def _goes_on(self, call: SwapoffCall, at: At, mm: Mm | None) -> None:
+        """It was no signal, and no want of memory, that ended the round: it meets `mm`, or the area is empty."""
         round_ = call.round
         if round_ is None or round_.ended is None or not round_.missed or call.passed_over:
             return
-        if round_.since.seq > self.loss_seq and self.broken is None:
-            call.passed_over = True
-            missed = list(round_.missed)
-            first = next((mm for mm in missed if self._has_entry(mm, call.type)), missed[0])
-            change = EndedEarly(at, call, first, round_.began, round_.ended, len(missed))
-            if self.puts_behind:
-                self.emit(change)
-            else:
-                self.ended_early = self.ended_early or change
+        if round_.since.seq <= self.loss_seq or self.broken is not None:
+            return
+        call.passed_over = True
+        missed = list(round_.missed)
+        first = next((one for one in missed if self._has_entry(one, call.type)), missed[0])
+        change = EndedEarly(at, call, first, round_.began, round_.ended, len(missed))
+        # Who is met again, and nothing was let go, is met in another round; start_mm may be one that it had not to meet.
+        again = mm in round_.met and len(missed) > 1 and self._none_let_go(call, round_)
+        if self.puts_behind or again:
+            self.emit(change)
+        else:
+            self.ended_early = self.ended_early or change

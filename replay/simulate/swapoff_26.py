@@ -64,7 +64,12 @@ def _unuse_entry(k: Kernel, t: Task, area: Area, entry: int, start: Mm) -> Gener
             break
         assert isinstance(node, Mm)
         mm, node = node, node.next
-        if mm is k.init_mm:
+        if mm is k.init_mm:  # shmem's entries are not simulated; it is held like any other
+            mm.users += 1
+            k.unlock(t, k.mmlist_lock)
+            yield from mmput(k, t, prev)
+            yield from k.lock(t, k.mmlist_lock)
+            prev, node = mm, mm.next
             continue
         if mm.users == 0 and not k.old and not k.wrong("walk-takes-dead-mm"):
             k.say(t, "mmget", f"mm={mm.addr:#x} users=0")
