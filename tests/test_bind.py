@@ -319,3 +319,25 @@ def test_inuse_pages_is_a_count_that_may_be_below_0_and_a_flag(shown: int, pages
 def test_an_entry_in_the_folio_was_handed_out_if_folio_alloc_swap_returned_0() -> None:
     event = "folio_alloc_swap_ret (a+0x1/0x2 <- folio_alloc_swap) entry=0x7"
     assert kinds(Told()(f"{event}\n{event} ret=0\n{event} ret=-12")) == ["SwapAlloc", "SwapAlloc"]
+
+
+@pytest.mark.parametrize(("grain", "mm"), [(10, CHILD), (-1, MM)])
+def test_a_return_that_the_clock_puts_behind_the_next_entry_on_another_cpu_is_of_the_call_before(
+    grain: int, mm: int
+) -> None:
+    binder = Binder(RETURNS, grain=grain)
+    events = []
+    for line, (ts, cpu, text) in enumerate(
+        [
+            (10, 3, f"try_to_unmap_one (t+0x0/0x1) {A}"),
+            (30, 0, f"try_to_unmap_one (t+0x0/0x1) mm={B}"),
+            (35, 3, "try_to_unmap_one_ret (r+0x1/0x2 <- t) ret=1"),
+            (50, 0, DUPLICATE),
+            (60, 0, DUPLICATED),
+            (70, 0, "try_to_unmap_one_ret (r+0x1/0x2 <- t) ret=1"),
+        ],
+        1,
+    ):
+        name, _, args = text.partition(" ")
+        events += binder.bind(Record(At(line, line, ts, cpu, 1, b"", line), name, args.encode()))
+    assert [event.mm for event in events if isinstance(event, e.SwapAssign)] == [mm]

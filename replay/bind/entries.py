@@ -78,7 +78,7 @@ class EntryProbes:
     def close(self, at: At, kind: str) -> Bracket | None:
         """Close the innermost bracket of `kind` at its return; None if the log does not have it open."""
         task = self.tasks.of(at)
-        bracket = task.pop(kind)
+        bracket = task.pop(kind, at, self.unentered.grain)
         if bracket is None:
             self.unentered.alone(task, kind, at)
         else:

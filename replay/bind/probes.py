@@ -126,7 +126,7 @@ class Probes(EntryProbes):
     def on___mmput_end(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """lru_gen_del_mm(mm): the call in __mmput after the list_del."""
         mm = self.reader.mm(f)
-        self.tasks.of(at).pop("__mmput")
+        self.tasks.of(at).pop("__mmput", at, self.unentered.grain)
         if mm:
             out.append(e.MmputRet(at, mm))
             self.reader.fetched(at, f, mm, "__mmput_end", out)
@@ -134,7 +134,7 @@ class Probes(EntryProbes):
 
     def on___mmput_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """__mmput returned."""
-        bracket = self.tasks.of(at).pop("__mmput")
+        bracket = self.tasks.of(at).pop("__mmput", at, self.unentered.grain)
         mm = bracket.mm if bracket is not None else self.reader.mm(f)
         if mm:
             out.append(e.MmputRet(at, mm))

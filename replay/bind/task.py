@@ -61,13 +61,30 @@ class Task:
                 return bracket
         return None
 
-    def pop(self, kind: str) -> Bracket | None:
-        """Close the innermost bracket of `kind` and all that was opened inside it; None if none is open."""
-        for index in range(len(self.brackets) - 1, -1, -1):
-            if self.brackets[index].kind == kind:
-                found = self.brackets[index]
-                del self.brackets[index:]
-                return found
+    def pop(self, kind: str, at: At, grain: int) -> Bracket | None:
+        """Close the innermost bracket of `kind` and all that was opened inside it; None if none is open.
+
+        No function here calls itself: where the task has gone from one CPU to another within the clock's `grain`, its next
+        entry may stand before its return, at `at`. Then it is the one before that ends.
+        """
+        brackets = self.brackets
+        for index in range(len(brackets) - 1, -1, -1):
+            found = brackets[index]
+            if found.kind != kind:
+                continue
+            if (
+                found.at.cpu != at.cpu
+                and found.at.ts is not None
+                and at.ts is not None
+                and at.ts - found.at.ts <= grain
+            ):
+                for before in range(index - 1, -1, -1):
+                    if brackets[before].kind == kind:
+                        found = brackets[before]
+                        del brackets[before:index]
+                        return found
+            del brackets[index:]
+            return found
         return None
 
     def forget(self, epoch: int) -> None:

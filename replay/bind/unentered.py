@@ -24,7 +24,7 @@ class Unentered:
 
     def __init__(self, grain: int) -> None:
         """`grain`: times no further apart, in units of ts, have no order across CPUs."""
-        self._grain = grain
+        self.grain = grain
         self._met: set[str] = set()
         self._silent: set[str] = set()
         self._waiting: dict[str, list[At]] = {}
@@ -66,7 +66,7 @@ class Unentered:
     def _tied(self, one: At, other: At) -> bool:
         if one.ts is None or other.ts is None:
             return True
-        return abs(other.ts - one.ts) <= self._grain
+        return abs(other.ts - one.ts) <= self.grain
 
 
 @cache
