@@ -3,9 +3,9 @@
 `State.step(event)` is the whole of it: it mutates the state and answers with what changed, as data (changes.py). It does
 no I/O and knows nothing of log lines but their place. The parts: core (what all share), holdings (swap entries),
 membership (who is listed), lives (births, counts, ends), links and fetched (what probes read), areas, swapoffs, drains, failures,
-walks and progress, passes and rounds (what a swapoff must not do), borrowing, locks, slots, closed (areas), balance (counts against ptes),
-unfreed (the same by probes), untaken (duplicates that no pte got), orphans (entries that nobody is left to hold),
-owners.
+walks and progress, passes and rounds (what a swapoff must not do), borrowing, locks, slots, closed (areas), balance (counts
+against ptes), unfreed (the same by probes), untaken (duplicates that no pte got), orphans (entries that nobody is left to
+hold), owners.
 """
 
 from __future__ import annotations
