@@ -155,8 +155,15 @@ class EntryProbes:
         self._duplicate(at, f, swp_entry(f), out)
 
     def on_folio_dup_swap(self, at: At, f: Fields, out: list[e.Event]) -> None:
-        """folio_dup_swap(folio, subpage)"""
-        self._duplicate(at, f, page_entry(f), out)
+        """folio_dup_swap(folio, subpage): without `subpage`, of all of a folio of shmem (mm/shmem.c: shmem_writeout)."""
+        entry = page_entry(f)
+        self._duplicate(at, f, entry, out)
+        if (
+            entry is not None
+            and not field(f, "subpage")
+            and self.tasks.of(at).find("try_to_unmap_one", *_COPIES) is None
+        ):
+            out.append(e.SwapShmem(at, entry))
 
     def _duplicate(self, at: At, f: Fields, entry: int | None, out: list[e.Event]) -> None:
         if entry is None:

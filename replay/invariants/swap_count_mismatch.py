@@ -14,11 +14,11 @@ Kernel reference
 
 Limits
     Counts are known from the allocation on, or from what a free left in swap_map; an unnamed release or a loss makes them
-    unknown. Count and ptes are compared where each is an event of its own (swap_duplicate, swap_free, swap_assign,
-    swap_clear), when a line shows that the task is out of the page tables. What a count has above the ptes may be the
-    cache of 2.6, or shmem; but where ptes are events, one gets what a task has duplicated, before the task duplicates the
-    next. A count fetched (usage) that differs from the one counted tells of a probe that missed a call, not of a fault of
-    the kernel.
+    unknown, and so does a large folio of those behind its first, which a probe names alone. Count and ptes are compared
+    where each is an event of its own (swap_duplicate, swap_free, swap_assign, swap_clear), when a line shows that the task
+    is out of the page tables. What a count has above the ptes may be the cache of 2.6, or shmem; but where ptes are
+    events, one gets what a task has duplicated, before the task duplicates the next. A count fetched (usage) that differs
+    from the one counted tells of a probe that missed a call, not of a fault of the kernel.
 
     Where probes alone show frees (likely): three of a kind that did not come; a second one, if the first went with the only
     pte that the task's own mm had of the entry, and no pte has got it since; three entries with a count after all for whom
@@ -217,7 +217,7 @@ INVARIANT = Invariant(
     ALL,
     needs(
         "swap_free swap_free_nr free_swap_and_cache free_swap_and_cache_nr swap_duplicate swap_assign "
-        "__swap_entry_free_ret"
+        "__swap_entry_free_ret folio_dup_swap swap_dup_entry_direct folio_put_swap swap_put_entries_direct"
     ),
     (Counted, Assigned, Unbalanced),
     check,

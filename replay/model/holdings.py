@@ -94,6 +94,21 @@ class Holdings(Numbers, ABC):
         entry.seq, entry.at = event.at.seq, event.at
         entry.counted_since = event.at
         entry.cached, entry.shmem = True, False
+        if not self.carries.allocs_visible:
+            self._handed_out_behind(event.entry)
+
+    def _handed_out_behind(self, value: int) -> None:
+        """A probe names the first slot of a large folio alone: what those behind it count, if they were free, is not known."""
+        size = 1
+        while size < _MOST_PAGES and value % (2 * size) == 0:
+            behind = [
+                entry for one in range(value + size, value + 2 * size) if (entry := self.entries.get(one)) is not None
+            ]
+            if any(entry.holders or entry.count for entry in behind):
+                return
+            for entry in behind:
+                entry.count = None
+            size *= 2
 
     def on_swap_duplicate(self, event: e.SwapDuplicate) -> None:
         """mm/swapfile.c: swap_duplicate: the count goes up."""
@@ -163,6 +178,8 @@ class Holdings(Numbers, ABC):
         """shmem holds the entry, without an mm."""
         entry = self.entry(event.entry)
         entry.shmem, entry.count = True, None
+        if not self.carries.allocs_visible:
+            self._handed_out_behind(event.entry)
 
     def on_put_swap_folio(self, event: e.PutSwapFolio) -> None:
         """The swap cache lets go: with count 0 the slot is free."""
