@@ -7,7 +7,7 @@ a step of its own, and so is each `list_del_init` of the drain and each look at 
 
 Sources: the patch "lighten mmlist_lock" (2.6.10) and 5.10 to 7.1: mm/rmap.c: try_to_unmap_one, mm/memory.c:
 copy_nonpresent_pte (2.6.10: copy_page_range), kernel/fork.c: mmput, mm/swapfile.c: try_to_unuse, drain_mmlist, swapoff.
-One file: a machine is read as a whole, and the search knows nothing of what it searches.
+One file, over 400 lines: a machine is read as a whole, and the search knows nothing of what it searches.
 What is left out: shmem, a swap cache that outlives the pageout, start_mm of 2.6.10's walk, failures.
 """
 

@@ -3,7 +3,7 @@
 After each step both are asked for the list in order, counts, holdings, areas, and for what the step broke. A right kernel is
 also told without list events: then the model joins and removes by itself, and has to come to the same list.
 
-One file: the wrong rules are told in the words of the right ones, as subclasses of theirs.
+One file, over 400 lines: the wrong rules are told in the words of the right ones, as subclasses of theirs.
 """
 
 from __future__ import annotations

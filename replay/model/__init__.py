@@ -1,7 +1,7 @@
 """The reference model: what mmlist, mm_users and swap entries are, and what one event changes.
 
 `State.step(event)` is the whole of it: it mutates the state and answers with what changed, as data (changes.py). It does
-no I/O and knows nothing of log lines but their place. The parts: core (what all share), holdings (swap entries),
+no I/O and knows nothing of log lines but their place. The parts: core (what all share), holdings (swap entries), folios,
 membership (who is listed), lives (births, counts, ends), links and fetched (what probes read), areas, swapoffs, drains, failures,
 walks and progress, passes and rounds (what a swapoff must not do), borrowing, locks, slots, closed (areas), balance (counts
 against ptes), unfreed (the same by probes), untaken (duplicates that no pte got), orphans (entries that nobody is left to

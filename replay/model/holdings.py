@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from abc import ABC, abstractmethod
 from collections import deque
 
@@ -21,9 +20,6 @@ UNDERFLOW_26 = 0xFFFF
 
 _PENDING = 4096
 """Duplicates of one task that wait for their pte; shmem's never come, so the oldest go."""
-
-_MOST_PAGES = 1 << 13
-"""Of a folio that is swapped as a whole: a page middle directory of arm64's 64 KiB pages."""
 
 _HAS_CACHE = 0x40
 _CONTINUED = 0x80
@@ -94,21 +90,6 @@ class Holdings(Numbers, ABC):
         entry.seq, entry.at = event.at.seq, event.at
         entry.counted_since = event.at
         entry.cached, entry.shmem = True, False
-        if not self.carries.allocs_visible:
-            self._handed_out_behind(event.entry)
-
-    def _handed_out_behind(self, value: int) -> None:
-        """A probe names the first slot of a large folio alone: what those behind it count, if they were free, is not known."""
-        size = 1
-        while size < _MOST_PAGES and value % (2 * size) == 0:
-            behind = [
-                entry for one in range(value + size, value + 2 * size) if (entry := self.entries.get(one)) is not None
-            ]
-            if any(entry.holders or entry.count for entry in behind):
-                return
-            for entry in behind:
-                entry.count = None
-            size *= 2
 
     def on_swap_duplicate(self, event: e.SwapDuplicate) -> None:
         """mm/swapfile.c: swap_duplicate: the count goes up."""
@@ -178,8 +159,6 @@ class Holdings(Numbers, ABC):
         """shmem holds the entry, without an mm."""
         entry = self.entry(event.entry)
         entry.shmem, entry.count = True, None
-        if not self.carries.allocs_visible:
-            self._handed_out_behind(event.entry)
 
     def on_put_swap_folio(self, event: e.PutSwapFolio) -> None:
         """The swap cache lets go: with count 0 the slot is free."""
@@ -329,32 +308,6 @@ class Holdings(Numbers, ABC):
             for value, hold in (mm.holdings or {}).items():
                 if event.type in (None, hold.type):
                     self.entry(value).seq = 0
-
-    def on_swap_free_behind(self, event: e.SwapFreeBehind) -> None:
-        """A fault brought in a folio, of one page or of 2, 4, 8 ...: then its entries lie as its pages do, and the mm held all.
-
-        mm/memory.c: alloc_swap_folio, can_swapin_thp.
-        """
-        size = 1
-        while size < _MOST_PAGES and event.entry % (2 * size) == 0:
-            behind = [self._ptes_of(event.entry + page, event.mm) for page in range(size, 2 * size)]
-            if not all(behind):
-                break
-            for hold in itertools.chain.from_iterable(behind):
-                hold.doubts += 1
-            for page in range(size, 2 * size):
-                self.entry(event.entry + page).count = None
-            size *= 2
-
-    def _ptes_of(self, value: int, address: int | None) -> list[Hold]:
-        """How the mm at `address` (None: whoever) holds the entry."""
-        entry = self.entries.get(value)
-        holders = [self.holders.get(key) for key in (entry.holders or ())] if entry is not None else []
-        return [
-            mm.holdings[value]
-            for mm in holders
-            if mm is not None and mm.holdings is not None and value in mm.holdings and address in (None, mm.address)
-        ]
 
     def certain(self, mm: Mm, hold: Hold) -> bool:
         """Whether `mm` certainly holds it still: no release unseen, unnamed, of who knows whom, or lost can have come since."""

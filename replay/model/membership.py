@@ -6,13 +6,13 @@ from mmlist.replay import events as e
 from mmlist.replay.facts import Membership
 from mmlist.replay.model.changes import Joined, JoinedEarly, Left, Misplaced
 from mmlist.replay.model.core import INIT_MM
-from mmlist.replay.model.holdings import Holdings
+from mmlist.replay.model.folios import Folios
 from mmlist.replay.model.mm import APART, MEMBER, OFF, REMOVED, UNKNOWN, Mm, Placed
 from mmlist.replay.model.mmlist import Node
 from mmlist.replay.record import At
 
 
-class Memberships(Holdings):
+class Memberships(Folios):
     """The steps on the list. Where the log cannot say them, the model joins and removes as the profile's kernel does."""
 
     linked_after: tuple[Mm, Mm, At] | None

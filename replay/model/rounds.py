@@ -28,6 +28,9 @@ class Rounds(Passes):
 
     def progressed(self, event: e.Event) -> None:
         """Who walks has come as far as this line; who let go of an entry before, further than that."""
+        if not self._one_by_one:
+            super().progressed(event)
+            return
         at = event.at
         for call in self.swapoffs.values():
             freed = call.idle_since
@@ -83,9 +86,9 @@ class Rounds(Passes):
 
     @property
     def _one_by_one(self) -> bool:
-        carries = self.carries
-        told = carries.joins_explicit and carries.leaves_explicit and carries.counts_explicit
-        return told and self.profile.name != "modern"
+        if self.profile.name == "modern":
+            return False
+        return self.carries.joins_explicit and self.carries.leaves_explicit and self.carries.counts_explicit
 
     def _round_ends(self, call: SwapoffCall, round_: Round, at: At) -> None:
         round_.ended = at
