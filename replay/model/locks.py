@@ -90,7 +90,7 @@ class Locks(Borrowing):
 
     held: dict[int, list[Held]]
     held_before: list[At]
-    """Who held mmlist_lock when something was lost had taken it there, or behind what is lost, and a release, of equal time."""
+    """Where those took mmlist_lock who held it before a loss: a release of equal time behind the loss may have been first."""
     unlocked: list[Unlocked]
     jumps: list[_Jump]
     nodes: dict[int, tuple[Mm, bool, At]]

@@ -64,8 +64,8 @@ class Rounds(Passes):
         """Whom it met last it puts when it has met another, at init_mm, or at the round's end; there start_mm behind that."""
         call = self.swapoff_of(event.at) if self.swapoffs else None
         round_ = call.round if call is not None else None
-        mm = self.mms.get(event.mm)
-        if call is not None and round_ is not None and mm is not None and round_.ended is None:
+        if call is not None and round_ is not None and round_.ended is None:
+            mm = self.mm_at(event.mm, event.at)
             if round_.put is not None and mm is round_.start:
                 self._round_ends(call, round_, event.at)
             elif mm is round_.holds and round_.put is None:
