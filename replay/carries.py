@@ -35,12 +35,13 @@ def carries(
     reborrows: bool = False,
     unsized: bool = False,
     found_26: bool,
+    exact: bool = False,
 ) -> Carries:
     """What a log can say in which each event was `seen` so often; `explicit` are of layer A, `text_names` stand in its text.
 
     `pure`: it has no probes. `threads`: tasks share an mm (CLONE_VM). `unuse_clears`: swap_clear tells of swapoff's own
     releases. `reborrows`: a task borrowed an mm twice, and never gave one back. `unsized`: its probes on frees of several
-    entries do not say how many. `found_26`: its kernel is of before 5.10.
+    entries do not say how many. `found_26`: its kernel is of before 5.10. `exact`: its capture counted what probes missed: none.
     """
     names = frozenset(seen)
 
@@ -104,4 +105,6 @@ def carries(
         locks={"lock_acquire", "lock_release"} <= names | text_names,
         gets_explicit="mmput" in explicit and ("mmget" in explicit or not threads),
         visits_explicit="mmlist_visit" in explicit | text_names,
+        explicit=explicit,
+        whole=pure or exact,
     )

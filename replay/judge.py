@@ -325,7 +325,7 @@ class Judge:
     def _missing(self, finding: Finding) -> str:
         """What keeps the log from being complete for `finding`; empty if nothing does."""
         if not finding.explicit:
-            return "this log would not show that step as an event of its own"
+            return "this log need not show that step"
         if finding.mm is not None and finding.mm.born is None:
             return "the mm was born before the log"
         if self._holes:

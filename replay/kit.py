@@ -31,6 +31,11 @@ class Kit(msgspec.Struct, frozen=True):
         return self.ours and (self.missed is None or bool(self.missed))
 
     @property
+    def exact(self) -> bool:
+        """Whether the kernel counted what the probes missed, and it is none."""
+        return self.missed is not None and not self.missed
+
+    @property
     def loses(self) -> bool:
         """Whether the buffers may have dropped events."""
         return self.ours and (self.lost is None or self.lost > 0)

@@ -157,6 +157,7 @@ class Setup:
             symbols=options.symbols,
             known=self.bundle.symbols,
             functions=self._functions(),
+            exact=self.kit.exact,
         )
         return found, parser, taken != limit
 

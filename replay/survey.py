@@ -230,11 +230,12 @@ def survey(
     symbols: Symbols | None = None,
     known: Mapping[str, int] | None = None,
     functions: Mapping[str, tuple[str, int]] | None = None,
+    exact: bool = False,
 ) -> Survey:
     """Look through `records`, which may be the log's beginning; `text_names` are the names in the whole of its text.
 
     `header` is the capture kit's own line; what is given by hand goes before. With `symbols` of the log's kernel, `known` are
-    addresses of such, and `functions` what the probes are on (relocation.py).
+    addresses of such, and `functions` what the probes are on (relocation.py). `exact`: they missed no call, as was counted.
 
     Raises OptionError for a profile that does not exist, InputError for symbols of another kernel.
     """
@@ -275,6 +276,7 @@ def survey(
         reborrows=votes.reborrows,
         unsized=votes.unsized,
         found_26=found.aio_names,
+        exact=exact,
     )
     return found
 

@@ -36,6 +36,7 @@ EXPLICIT = Carries(
     gets_explicit=True,
     grabs_explicit=True,
     unborrows=True,
+    whole=True,
 )
 """A log in which every step is an event of its own."""
 

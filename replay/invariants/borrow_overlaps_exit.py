@@ -65,7 +65,7 @@ def _finding(at: At, mm: Mm, exit_: At, use: At, state: State) -> Finding:
         [other, one] if begun else [one, other],
         mm,
         since=use if begun else exit_,
-        explicit=True,
+        explicit=state.carries.shows("kthread_unuse_mm"),
         order=[(use, exit_)],
         follows=[("C2", mm), ("C1", mm)],
     )

@@ -42,7 +42,7 @@ def check(change: MmHandedOut, state: State) -> Iterator[Finding]:
         ],
         change.mm,
         since=change.borrowed,
-        explicit=True,
+        explicit=state.carries.shows("kthread_unuse_mm" if change.how == "borrows" else "task_flags"),
         order=[(change.borrowed, change.at)],
     )
 

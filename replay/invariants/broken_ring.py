@@ -61,7 +61,7 @@ def check(change: Broken, state: State) -> Iterator[Finding]:
     rests = change.look in ("unlinked", "linked", "poisoned")
     explicit = {
         "linked": state.carries.joins_explicit,
-        "freed": state.carries.births,  # else its address may be that of a new mm
+        "freed": state.carries.births and state.carries.shows("mm_init"),  # else its address may be that of a new mm
     }.get(change.look, state.carries.leaves_explicit or not rests)
     since = {"freed": change.first, "half": change.at, "ring": change.at}.get(change.look, change.since)
     yield Finding(

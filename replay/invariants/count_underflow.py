@@ -86,6 +86,7 @@ def _freed(change: Freed, state: State) -> Iterator[Finding]:
         )
         finding.witness.insert(0, witness(since, "borrowed here", "kthread_use_mm"))
         finding.since, finding.order = since, [(since, change.at)]
+        finding.explicit = state.carries.shows("kthread_unuse_mm")
         yield finding
         return
     if mm.count_seen is change.at:

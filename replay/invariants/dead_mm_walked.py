@@ -46,7 +46,7 @@ def check(change: WalkedDead, state: State) -> Iterator[Finding]:
         mm,
         alone=shown,
         since=zero if zero is not None and zero.seq < change.at.seq else change.at,
-        explicit=state.carries.births,
+        explicit=state.carries.births and state.carries.shows("mm_init"),
         order=[(zero, change.at)] if zero is not None and not shown else [],
         follows=[("C2", mm), ("C1", mm), ("C3", mm)],
         episode=mm.zero.seq if mm.zero is not None else change.at.seq,

@@ -46,7 +46,7 @@ def check(change: HalfForkWalked, state: State) -> Iterator[Finding]:
         ],
         mm,
         since=change.failed,
-        explicit=state.carries.exit_visible,
+        explicit=state.carries.exit_visible and state.carries.shows("exit_mmap"),
         order=[(change.failed, change.at)],
         cap="likely" if change.visited else "proven",
         episode=change.failed.seq,

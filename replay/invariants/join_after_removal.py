@@ -43,7 +43,7 @@ def check(change: Joined, state: State) -> Iterator[Finding]:
         ],
         mm,
         since=left,
-        explicit=state.carries.joins_explicit and state.carries.births,
+        explicit=state.carries.joins_explicit and state.carries.births and state.carries.shows("mm_init"),
         order=[(left, change.at)] if left is not None else [],
         follows=[("M5", mm)],
     )

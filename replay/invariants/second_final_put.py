@@ -48,7 +48,7 @@ def check(change: Zero | ExitBegan, state: State) -> Iterator[Finding]:
         ],
         mm,
         since=first,
-        explicit=state.carries.births,
+        explicit=state.carries.births and state.carries.shows("mm_init"),
         order=[(first, change.at)],
         follows=[("C2", mm), ("C1", mm)],
     )

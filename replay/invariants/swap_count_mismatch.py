@@ -44,7 +44,7 @@ def check(change: Counted | Assigned | Unbalanced, state: State) -> Iterator[Fin
         area = state.areas.get(state.type_of(change.entry))
         judged = state.carries.duplicates_visible and area is not None and area.used and change.mm.born is not None
         if change.why == "fork" and judged:
-            yield _copied(change)
+            yield _copied(change, state)
         elif change.why == "unmap" and judged:
             entry = state.entries.get(change.entry)
             if entry is not None and entry.fresh and entry.allocated is not None:
@@ -55,10 +55,10 @@ def check(change: Counted | Assigned | Unbalanced, state: State) -> Iterator[Fin
     elif change.state is not None:
         again = change.what == "duplicate" and change.state.cached is False and state.carries.allocs_visible
         if again or (change.what == "free" and not state.carries.usage_visible):
-            yield _unused(change)
+            yield _unused(change, state)
 
 
-def _copied(change: Assigned) -> Finding:
+def _copied(change: Assigned, state: State) -> Finding:
     return Finding(
         change.at,
         f"fork copied swap entry {change.entry:#x} to {name(change.mm)} without duplicating it",
@@ -74,7 +74,7 @@ def _copied(change: Assigned) -> Finding:
         change.mm,
         change.entry,
         since=change.mm.born,
-        explicit=True,
+        explicit=state.carries.shows("swap_duplicate"),
     )
 
 
@@ -183,7 +183,7 @@ def _underflow(change: Counted) -> Finding:
     )
 
 
-def _unused(change: Counted) -> Finding:
+def _unused(change: Counted, state: State) -> Finding:
     assert change.entry is not None and change.state is not None
     site = "swap_free" if change.what == "free" else "swap_duplicate"
     lines = [witness(change.then, "count became 0 here", "swap_map")] if change.then is not None else []
@@ -203,7 +203,7 @@ def _unused(change: Counted) -> Finding:
         change.mm,
         change.entry,
         since=change.since,
-        explicit=True,
+        explicit=state.carries.shows("swap_free", "swap_duplicate"),
         order=[(change.then, change.at)] if change.then is not None else [],
         follows=[("S2", None)],
     )

@@ -71,7 +71,7 @@ def _named(change: Named, state: State) -> Finding:
         change.entry,
         type=change.type,
         since=_first(change.closed, change.told),
-        explicit=True,
+        explicit=state.carries.shows("swapon"),
         order=[(change.closed, change.at)],
         follows=[*([("M1", change.mm), ("M8", change.mm)] if change.mm is not None else []), ("S1", None)],
         cap="proven" if state.which_area(change.told, change.type) else "undecided",

@@ -48,7 +48,7 @@ def check(change: Got, state: State) -> Iterator[Finding]:
         ],
         mm,
         since=zero,
-        explicit=change.how != "fetched" and state.carries.births,
+        explicit=change.how != "fetched" and state.carries.births and state.carries.shows("mm_init"),
         order=[(zero, change.at)],
         follows=[("C1", mm), ("C4", mm), ("D9", mm)],
         episode=zero.seq,

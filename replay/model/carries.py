@@ -39,6 +39,14 @@ class Carries(msgspec.Struct, frozen=True):
     locks: bool = False  # lock_acquire and lock_release
     visits_explicit: bool = False  # swapoff's own gets
     gets_explicit: bool = False  # mm_users can be counted: gets and puts are explicit
+    explicit: frozenset[str] = frozenset()  # what comes as an event of layer A
+    whole: bool = (
+        False  # no call can have been missed: the log has no probes, or its capture says that they missed none
+    )
+
+    def shows(self, *names: str) -> bool:
+        """Whether none of these steps can have come without its event in the log, but for loss."""
+        return self.whole or self.explicit.issuperset(names)
 
     @property
     def balanced(self) -> bool:
