@@ -57,7 +57,7 @@ def carries(
     clears = says("swap_clear", "swap_assign")
     frees = ("swap_free", "swap_free_nr", "folio_put_swap")
     borrows = pure and not explicit.isdisjoint(("kthread_use_mm", "use_mm"))
-    duplicates = has("swap_duplicate", "folio_dup_swap", "swap_dup_entry_direct")
+    duplicates = has("swap_duplicate") or {"folio_dup_swap", "swap_dup_entry_direct"} <= names  # pageout's, and fork's
     joins = says("mmlist_add", "mmlist_del")
     faults = has("swap_free", "swap_free_nr", "__swap_entry_free_ret", "folio_put_swap")
     zaps = has(
@@ -78,7 +78,7 @@ def carries(
         or (
             {"try_to_unmap_one", "try_to_unmap_one_ret"} <= names
             and ({"copy_page_range", "copy_page_range_ret"} <= names or {"dup_mmap", "dup_mmap_ret"} <= names)
-            and (has("swap_duplicate") or {"folio_dup_swap", "swap_dup_entry_direct"} <= names)
+            and duplicates
         ),
         releases_visible=clears or (faults and zaps and not pure),
         duplicates_visible=duplicates,
