@@ -9,9 +9,12 @@ from mmlist.replay.model.changes import Drained, SwapoffEnded
 from mmlist.replay.model.mm import MEMBER, Hold, Mm
 from mmlist.replay.model.swap import SwapoffCall
 from mmlist.replay.record import At
-
 _ALLOCATES = 100
 """The part of a second that folio_alloc_swap takes at most: slots that it has reserved show, its return is still to come."""
+
+
+_DRAINED = frozenset({"drain_mmlist_ret", "swapoff_ret"})
+"""Probes of a swapoff behind its drain."""
 
 
 class Swapoffs(Areas):
@@ -152,6 +155,22 @@ class Swapoffs(Areas):
             if pages > 0 and type_ != call.type and (area := self.areas.get(type_)) is not None and area.used
         ]
         return None if not found or (call.type is None and len(found) == 1) else found[0]
+
+    def on_fetched_head(self, event: e.FetchedHead) -> None:
+        """init_mm.mmlist, as a swapoff has it: whom the model takes for a member of an empty list has left it unseen."""
+        super().on_fetched_head(event)
+        call = self.swapoff_of(event.at)
+        if call is not None and event.head == event.tail == self.head_address and event.name not in _DRAINED:
+            call.empty = event.at
+            if event.at is call.at:
+                call.fact.members_before = 0
+
+    def _may_be_drained(self, call: SwapoffCall) -> list[Mm]:
+        """The members, without those of a list that was empty since."""
+        empty = call.empty
+        if empty is None:
+            return list(self.members.values())
+        return [mm for mm in self.members.values() if mm.joined is not None and mm.joined.seq > empty.seq]
 
     def on_mmlist_drain(self, event: e.MmlistDrain) -> None:
         """drain_mmlist decided."""
@@ -300,9 +319,10 @@ class Swapoffs(Areas):
                 self.not_listed(mm, at, "swapoff_ret")
         call.fact.drained = 1
         call.fact.drain_line = at.line
-        if self.members:
+        members = self._may_be_drained(call)
+        if members:
             kept = busy is not None and self._kept(busy[0], at)  # who swaps after a drain is on the list again
-            self._drain_seen(Drained(at, call, busy, None, len(self.members), False, kept, at), call, at)
+            self._drain_seen(Drained(at, call, busy, None, len(members), False, kept, at), call, at)
         for mm, seen, _name in call.maybe:
             if mm.listed == MEMBER and self.mms.get(mm.address) is mm:
                 self.leave(mm, "drain", seen, observed=False)
