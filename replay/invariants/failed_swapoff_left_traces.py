@@ -14,8 +14,8 @@ Kernel reference
 
 Limits
     An area shows to be lost when swapoff of its path is refused as of none in use (EINVAL), or swapon of it is not (EBUSY),
-    with no other swapoff that may be at it: at most likely, for the name is all that ties the calls together. A swapoff
-    that is interrupted (EINTR) is no fault.
+    with no other swapoff that may be at it, or may have given it up by another path. At most likely where the path is all that
+    ties the calls together, and neither says the area's type. A swapoff that is interrupted (EINTR) is no fault.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _BACK = "a swapoff that fails puts its area back, with SWP_WRITEOK (mm/swapfile.
 def check(change: AreaLost | DrainMisplaced, state: State) -> Iterator[Finding]:
     """What a failed swapoff left."""
     if isinstance(change, AreaLost):
-        yield _lost(change)
+        yield _lost(change, state)
     elif change.why == "failed" and (change.members or change.mm is not None):
         yield _drained(change)
 
 
-def _lost(change: AreaLost) -> Finding:
+def _lost(change: AreaLost, state: State) -> Finding:
     call = change.call
     says = "swapoff says that it is not in use" if change.how == "swapoff" else "swapon says that it was not in use"
     return Finding(
@@ -51,8 +51,10 @@ def _lost(change: AreaLost) -> Finding:
         ],
         type=call.type,
         since=change.failed,
+        explicit=state.carries.shows("swapoff"),
         order=[(change.failed, change.at)],
-        cap="likely",
+        cap="proven" if change.named else "likely",
+        doubt="only the path ties the two calls together, and it may lead elsewhere by now",
         episode=call.at.seq,
     )
 

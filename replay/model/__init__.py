@@ -46,6 +46,7 @@ class State(Keepers):
         super().__init__(profile, carries, mmlist_offset=mmlist_offset, init_mm=init_mm, shift=shift, grain=grain)
         self.pending_duplicates: dict[int, dict[int, At]] = {}
         self.last_alloc = None
+        self.found_empty = None
         self.drains_due = []
         self.at_rest = deque()
         self.most_at_rest = 1 << 16
@@ -177,6 +178,7 @@ class State(Keepers):
         """Events are missing: what was known may have changed unseen, until a line shows it again."""
         self.loss_seq = event.at.seq
         self.last_alloc = None
+        self.found_empty = None
         self.pending_duplicates.clear()
         self.suspects.clear()
         self.early_joins.clear()

@@ -221,12 +221,16 @@ class DrainMisplaced(Change):
 
 
 class AreaLost(Change):
-    """The area at `path` is not in use, says `how` (swapoff, swapon), though all that ended it is a swapoff that `failed`."""
+    """The area at `path` is not in use, says `how` (swapoff, swapon), though all that ended it is a swapoff that `failed`.
+
+    `named`: both calls say the area's type themselves; else only the path ties them together.
+    """
 
     call: SwapoffCall
     failed: At
     path: str
     how: str
+    named: bool
 
 
 class WalkedDead(Change):

@@ -37,14 +37,23 @@ class Failures(Drains):
         walked = call is not None and call.walked_at is not None
         super().on_swapoff_ret(event)
         path = None if call is None or call.torn else call.fact.path
+        if event.ret in (0, None):
+            self._given_up(call)
         if call is None or path is None or not path.startswith("/"):
             return
         if event.ret == 0 or event.ret is None:
-            self.failed_paths.pop(path, None)
-        elif errno(event.ret) == EINVAL and not walked:
+            return
+        if errno(event.ret) == EINVAL and not walked:
             self._refused(call, path, event.at)
         elif walked or self._was_in_use(call, event.ret):
             self.failed_paths[path] = (call, event.at)
+
+    def _given_up(self, call: SwapoffCall | None) -> None:
+        """An area was given up: it may be any that a swapoff by another path has failed on, but for those of another type."""
+        type_, path = (None, None) if call is None or call.torn else (call.type, call.fact.path)
+        for other, (failed, _) in list(self.failed_paths.items()):
+            if other == path or type_ is None or failed.type in (None, type_):
+                del self.failed_paths[other]
 
     def _was_in_use(self, call: SwapoffCall, ret: int) -> bool:
         area = self.areas.get(call.type) if call.type is not None else None
@@ -56,7 +65,8 @@ class Failures(Drains):
         if failed is None or failed[1].seq > call.at.seq or self.tied(failed[1], call.at):
             return
         if not any(other.fact.path in (path, None) for other in self.swapoffs.values()):
-            self.emit(AreaLost(at, failed[0], failed[1], path, "swapoff"))
+            named = call.told is call.at and failed[0].told is failed[0].at and call.type == failed[0].type
+            self.emit(AreaLost(at, failed[0], failed[1], path, "swapoff", named))
 
     def on_swapon_ret(self, event: e.SwaponRet) -> None:
         """swapon returned: with 0 the area was not in use."""
@@ -69,4 +79,5 @@ class Failures(Drains):
         if failed is None or self.tied(failed[1], event.at):
             return
         if not any(call.fact.path in (path, None) for call in self.swapoffs.values()):
-            self.emit(AreaLost(event.at, failed[0], failed[1], path, "swapon"))
+            named = event.type is not None and failed[0].told is failed[0].at and event.type == failed[0].type
+            self.emit(AreaLost(event.at, failed[0], failed[1], path, "swapon", named))

@@ -9,6 +9,7 @@ from mmlist.replay.model.changes import Drained, SwapoffEnded
 from mmlist.replay.model.mm import MEMBER, Hold, Mm
 from mmlist.replay.model.swap import SwapoffCall
 from mmlist.replay.record import At
+
 _ALLOCATES = 100
 """The part of a second that folio_alloc_swap takes at most: slots that it has reserved show, its return is still to come."""
 
@@ -24,6 +25,7 @@ class Swapoffs(Areas):
     last_drain_seq: int = 0
     second: int | None = None
     last_alloc: At | None
+    found_empty: At | None
     drains_due: list[tuple[Drained, int]]
     """Drains beside an area in use, which a slot handed out before that time may have come to be in use only since."""
 
@@ -41,6 +43,8 @@ class Swapoffs(Areas):
             call.told = at
         elif type_ is not None:
             call.told = self.areas[type_].told
+        if self.found_empty is at:
+            call.empty, fact.members_before = at, 0
         if self.last_inuse is not None and self.last_inuse[0] is at:
             call.inuse_begin = self.last_inuse[1]
 
@@ -159,11 +163,12 @@ class Swapoffs(Areas):
     def on_fetched_head(self, event: e.FetchedHead) -> None:
         """init_mm.mmlist, as a swapoff has it: whom the model takes for a member of an empty list has left it unseen."""
         super().on_fetched_head(event)
+        if event.head != event.tail or event.head != self.head_address or event.name in _DRAINED:
+            return
+        self.found_empty = event.at
         call = self.swapoff_of(event.at)
-        if call is not None and event.head == event.tail == self.head_address and event.name not in _DRAINED:
+        if call is not None:
             call.empty = event.at
-            if event.at is call.at:
-                call.fact.members_before = 0
 
     def _may_be_drained(self, call: SwapoffCall) -> list[Mm]:
         """The members, without those of a list that was empty since."""
