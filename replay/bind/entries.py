@@ -9,7 +9,7 @@ from __future__ import annotations
 from mmlist.replay import events as e
 from mmlist.replay.bind.task import Bracket, Duplicate, Task, Tasks
 from mmlist.replay.bind.unentered import Unentered
-from mmlist.replay.bind.values import INIT_MM, Fields, Reader, field, page_entry, run_length, swp_entry
+from mmlist.replay.bind.values import INIT_MM, Fields, Reader, field, of_folio, page_entry, run_length, swp_entry
 from mmlist.replay.record import At
 
 _COPIES = ("copy_page_range", "dup_mmap")
@@ -148,27 +148,27 @@ class EntryProbes:
 
     def on_swap_duplicate(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """swap_duplicate(entry): takes effect at its return, if the log shows it."""
-        self._duplicate(at, f, swp_entry(f), out)
+        self._duplicate(at, swp_entry(f), run_length(f), out)
 
     def on_swap_dup_entry_direct(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """swap_dup_entry_direct(entry) (7.0 on): the fork's swap_duplicate."""
-        self._duplicate(at, f, swp_entry(f), out)
+        self._duplicate(at, swp_entry(f), run_length(f), out)
 
     def on_folio_dup_swap(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """folio_dup_swap(folio, subpage): without `subpage`, of all of a folio of shmem (mm/shmem.c: shmem_writeout)."""
-        entry = page_entry(f)
-        self._duplicate(at, f, entry, out)
+        entry, nr = page_entry(f), of_folio(f) or 1
+        self._duplicate(at, entry, nr, out)
         if (
             entry is not None
             and not field(f, "subpage")
             and self.tasks.of(at).find("try_to_unmap_one", *_COPIES) is None
         ):
-            out.append(e.SwapShmem(at, entry))
+            out += [e.SwapShmem(at, one) for one in range(entry, entry + nr)]
 
-    def _duplicate(self, at: At, f: Fields, entry: int | None, out: list[e.Event]) -> None:
+    def _duplicate(self, at: At, entry: int | None, nr: int, out: list[e.Event]) -> None:
         if entry is None:
             return
-        duplicate = Duplicate(entry, run_length(f), at)
+        duplicate = Duplicate(entry, nr, at)
         if self.returns_duplicate:
             task = self.tasks.of(at)
             self.unentered.entered("swap_duplicate", at)
@@ -223,27 +223,27 @@ class EntryProbes:
 
     def on_swap_free(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """swap_free(entry): a fault, or pageout undoing its duplicate."""
-        self._free(at, f, "fault", swp_entry(f), out)
+        self._free(at, swp_entry(f), run_length(f), "fault", out)
 
     def on_free_swap_and_cache(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """free_swap_and_cache(entry): a zap."""
-        self._free(at, f, "zap", swp_entry(f), out)
+        self._free(at, swp_entry(f), run_length(f), "zap", out)
 
     def on_folio_put_swap(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """folio_put_swap(folio, subpage): without `subpage`, of all of the folio (mm/memory.c: do_swap_page)."""
-        entry = page_entry(f)
-        self._free(at, f, "fault", entry, out)
-        if entry is not None and not field(f, "subpage") and "nr" not in f and not self.clears:
+        entry, nr = page_entry(f), of_folio(f)
+        self._free(at, entry, nr or 1, "fault", out)
+        if entry is not None and nr is None and not self.clears:
             out.append(e.SwapFreeBehind(at, entry, self._owner(self.tasks.of(at), "fault")[0]))
 
     def on_swap_free_nr(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """swap_free_nr(entry, nr)"""
-        self._free(at, f, "fault", swp_entry(f), out)
+        self._free(at, swp_entry(f), run_length(f), "fault", out)
         self._of_how_many(at, f, out)
 
     def on_free_swap_and_cache_nr(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """free_swap_and_cache_nr(entry, nr)"""
-        self._free(at, f, "zap", swp_entry(f), out)
+        self._free(at, swp_entry(f), run_length(f), "zap", out)
         self._of_how_many(at, f, out)
 
     def on_swap_put_entries_direct(self, at: At, f: Fields, out: list[e.Event]) -> None:
@@ -255,10 +255,9 @@ class EntryProbes:
         if "nr" not in f and not self.clears:
             out.append(e.SwapRelease(at, None))
 
-    def _free(self, at: At, f: Fields, why: str, entry: int | None, out: list[e.Event]) -> None:
+    def _free(self, at: At, entry: int | None, nr: int, why: str, out: list[e.Event]) -> None:
         if entry is None:
             return
-        nr = run_length(f)
         task = self.tasks.of(at)
         out.append(e.SwapFree(at, entry, nr))
         mm, why = self._owner(task, why)
@@ -306,13 +305,13 @@ class EntryProbes:
 
     def on_folio_alloc_swap_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """folio_alloc_swap (add_to_swap's get) returned an entry; 0 names none. From 6.18 on it returns an error code, `ret`, and
-        leaves the entry in the folio.
+        leaves the entry of its first page in the folio.
         """
         if field(f, "ret"):
             return
-        entry = swp_entry(f)
+        entry, nr = swp_entry(f), of_folio(f) or 1
         if entry is not None and 0 < entry < 1 << 63 and not 0xFFFF_F001 <= entry <= 0xFFFF_FFFF:
-            out.append(e.SwapAlloc(at, entry))
+            out += [e.SwapAlloc(at, one) for one in range(entry, entry + nr)]
 
     def on_get_swap_page_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """get_swap_page, as folio_alloc_swap was called before folios, returned an entry."""

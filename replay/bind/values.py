@@ -17,6 +17,8 @@ _ERROR_POINTER = 0xFFFF_FFFF_FFFF_F001
 _MAX_FOLIO = 1 << 14
 """Pages of the largest folio (include/linux/mmzone.h: MAX_FOLIO_ORDER of 64 KiB page kernels)."""
 
+_PG_HEAD = 1 << 6
+"""In the flags of a large folio, of kernels that have folio_dup_swap (include/linux/page-flags.h: enum pageflags)."""
 _STRUCT_PAGE = 64
 """sizeof(struct page) of 64-bit kernels (include/linux/mm_types.h: CONFIG_HAVE_ALIGNED_STRUCT_PAGE)."""
 
@@ -76,10 +78,26 @@ def area_type(fields: Fields) -> int | None:
     return type_ if type_ is not None and 0 <= type_ < 64 else None
 
 
+def folio_pages(fields: Fields) -> int | None:
+    """How many pages `folio` is of, by its `flags` and `pages` (folio._nr_pages, which only a large one has); None: unknown."""
+    flags, pages = field(fields, "flags"), field(fields, "pages")
+    if flags is None or pages is None:
+        return None
+    if not flags & _PG_HEAD:
+        return 1
+    return pages if 1 < pages <= _MAX_FOLIO else None
+
+
 def run_length(fields: Fields) -> int:
     """How many entries the call is about (`nr`), 1 if it does not say, or says what no folio has."""
     nr = field(fields, "nr")
     return nr if nr is not None and 0 < nr <= _MAX_FOLIO else 1
+
+
+def of_folio(fields: Fields) -> int | None:
+    """How many entries a call on `folio` is about: that of `subpage`, or all of it. None where that is not to be known."""
+    pages = folio_pages(fields)
+    return run_length(fields) if "nr" in fields or field(fields, "subpage") else pages
 
 
 def text(fields: Fields, name: str) -> str | None:

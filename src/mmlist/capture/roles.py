@@ -56,6 +56,7 @@ def _mm(at: str) -> str:
 _VMA = "->vm_area_struct.vm_mm"
 _HEAD = " head=@init_mm->mm_struct.mmlist.next tail=@init_mm->mm_struct.mmlist.prev"
 _INUSE = "".join(f" inuse{area}=@swap_info[{area}]->swap_info_struct.inuse_pages:u" for area in range(4))
+_PAGES = " flags=$1->folio.flags pages=$1->folio._nr_pages:u32"
 _TASK = "task=$1 pid=$1->task_struct.pid:s32"
 _TASK_MM = " mm=$1->task_struct.mm"
 
@@ -175,7 +176,7 @@ ROLES: tuple[Role, ...] = (
                         _after("swap_duplicate_nr", "ret=$ret:s32", event="swap_duplicate_ret"),
                     ),
                     (
-                        _on("folio_dup_swap", "entry=$1->folio.swap folio=$1 subpage=$2"),
+                        _on("folio_dup_swap", "entry=$1->folio.swap folio=$1 subpage=$2" + _PAGES),
                         _on("swap_dup_entry_direct", "entry=$1"),
                     ),
                 ),
@@ -239,7 +240,7 @@ ROLES: tuple[Role, ...] = (
                 (
                     (_on("swap_free_nr", "entry=$1 nr=$2:u32"),),
                     (_on("swap_free", "entry=$1"),),
-                    (_on("folio_put_swap", "entry=$1->folio.swap folio=$1 subpage=$2"),),
+                    (_on("folio_put_swap", "entry=$1->folio.swap folio=$1 subpage=$2" + _PAGES),),
                 ),
             ),
             Slot(
@@ -257,7 +258,7 @@ ROLES: tuple[Role, ...] = (
                     (_after("folio_alloc_swap", "entry=$ret", value="swp_entry_t"),),
                     (_after("get_swap_page", "entry=$ret", value="swp_entry_t"),),
                     # since 6.18; at a return, arguments are to be had since 6.9 (Documentation/trace/kprobetrace.rst)
-                    (_after("folio_alloc_swap", "entry=$1->folio.swap ret=$ret:s32", value="int"),),
+                    (_after("folio_alloc_swap", "entry=$1->folio.swap ret=$ret:s32" + _PAGES, value="int"),),
                 ),
             ),
             _one("put_swap_folio(folio, entry)", _on("put_swap_folio", "entry=$2/entry folio=$1")),

@@ -13,7 +13,8 @@ COMMON = (
     "mm_struct.mm_users", "mm_struct.mm_count", "mm_struct.mmlist", "mm_struct.mmlist.next", "mm_struct.mmlist.prev",
     "vm_area_struct.vm_mm", "vm_area_struct.vm_start", "vm_area_struct.vm_end",
     "task_struct.mm", "task_struct.pid", "task_struct.flags", "task_struct.comm",
-    "swap_info_struct.type", "swap_info_struct.inuse_pages", "folio.swap",
+    "swap_info_struct.type", "swap_info_struct.inuse_pages", "folio.swap", "folio.flags",
+    "folio._nr_pages",
 )  # fmt: skip
 """`struct.field` of each field that is fetched, of all machines."""
 
