@@ -44,4 +44,8 @@ class Machine(msgspec.Struct):
         """Whether a log of `records`, all on the CPUs `seen`, and `more` lines that are entries is of one CPU out of several."""
         if len(seen) != 1 or records < FEW or not set(range(self.cpus)) - {*seen, *self.empty}:
             return False
-        return self.entries is None or self.entries > records + more
+        return self.entries is None or self.short(records, more)
+
+    def short(self, records: int, more: int) -> bool:
+        """Whether `records` and `more` lines that are entries are fewer than the header has: somebody has taken some out."""
+        return self.entries is not None and self.entries > records + more
