@@ -14,7 +14,7 @@ from mmlist.replay.bound import Bound, Ending, Hole, Slip
 from mmlist.replay.events import Event, Lost, Swapoff, TaskExit, TaskNew
 from mmlist.replay.judge import Judge
 from mmlist.replay.log import Log
-from mmlist.replay.missing import in_words, missing
+from mmlist.replay.missing import TAKEN_OUT, cut, in_words, missing
 from mmlist.replay.model import State
 from mmlist.replay.model import changes as c
 from mmlist.replay.options import Options
@@ -100,6 +100,8 @@ class History:
             self.judge.mistrust(self.late)
         yield from self._count_missing(ending)
         self._conclude(state, self.judge, self._last)
+        if cut(ending):
+            self.judge.incomplete(TAKEN_OUT)
         self._not_carried()
         self._settle_order()
         state.close()

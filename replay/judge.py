@@ -21,6 +21,8 @@ _STRENGTH = {"undecided": 0, "likely": 1, "proven": 2}
 _RESTS_ON_LINKS = frozenset({"M1", "M4", "M5", "M6", "M7", "M8", "M9", "M11", "D3", "D6", "D9"})
 """What may break because a linked node was added again: the list's links are no guide after that."""
 
+_COMPLETE = "the log is complete: a step that would explain it would be in it"
+
 Key = tuple[str, int, int]
 
 
@@ -210,6 +212,12 @@ class Judge:
                 violation.certainty = "undecided"
                 violation.reason = f"releases of entries go unseen in this log: an mm ended at line {line} holding some"
 
+    def incomplete(self, why: str) -> None:
+        """The log lacks entries, as shows only now, and they may be of anything: what rested on its being complete is likely."""
+        for violation in self.violations:
+            if violation.certainty == "proven" and violation.reason.startswith(_COMPLETE):
+                violation.certainty, violation.reason = "likely", why
+
     def mistrust(self, doubt: str) -> None:
         """Nothing in this log is certain, as shows only now."""
         self._doubt = doubt
@@ -320,7 +328,7 @@ class Judge:
         missing = self._missing(finding)
         if missing:
             return _capped(finding, "likely", "it relies on a step not having come, and " + missing)
-        return _capped(finding, "proven", "the log is complete: a step that would explain it would be in it")
+        return _capped(finding, "proven", _COMPLETE)
 
     def _missing(self, finding: Finding) -> str:
         """What keeps the log from being complete for `finding`; empty if nothing does."""

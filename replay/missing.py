@@ -47,6 +47,16 @@ probes some are left out by who wrote the log.
 """
 
 
+TAKEN_OUT = "the header has more entries than there are lines: a step that would explain it may have been taken out"
+"""Why nothing that rests on the log being complete is proven by a log that is `cut`."""
+
+
+def cut(ending: Ending) -> bool:
+    """Whether somebody has taken lines out of the log: it has fewer than its header has entries. They may have been of others."""
+    # function_graph prints a call and its return as one line
+    return ending.dialect != "function_graph" and ending.machine.short(ending.ledger.records, _more(ending))
+
+
 class Missing(msgspec.Struct):
     """`rows`: the losses, all of `kind`. `anywhere`: they may be of any place; else they are behind a CPU's last line, and
     the log goes on for `tail` units of ts behind it.
@@ -90,8 +100,8 @@ def _sign(ending: Ending, unfreed: int, probed: bool) -> str:
     signs = {"unfreed": unfreed, "unentered": ending.unentered, "unborn": unborn}
     least = _SIGNS if probed else _SIGNS_BY_HAND
     shown = sum(signs.values())
-    if shown and ending.machine.short(ending.ledger.records, _more(ending)):
-        shown += 1  # by itself it shows that lines were taken out: as like as not none of ours
+    if shown and cut(ending):
+        shown += 1  # what was taken out was not of others alone
     return max(signs, key=lambda kind: signs[kind]) if shown >= least else ""
 
 
