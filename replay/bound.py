@@ -53,8 +53,8 @@ class Ending(msgspec.Struct):
     `counted`: a program of ours printed the log, which ends it by saying how much; `printed`: how many records, by CPU, empty if
     it does not say so behind them; `seen`: how many stand in the log, empty if that was known too late to count them.
     `last_times` are the last by CPU; `lacking` and `buffers` as the parser's; `late` records came too late to be put in
-    order; `unentered` calls returned that never began, `unborn` tasks appeared that were never forked (bind/unentered.py,
-    bind/unborn.py); `mapped` counts as Setup's.
+    order; `probed`: some are of probes; `unentered` calls returned that never began, `unborn` tasks appeared that were never
+    forked (bind/unentered.py, bind/unborn.py); `mapped` counts as Setup's.
     """
 
     ledger: Ledger
@@ -68,6 +68,7 @@ class Ending(msgspec.Struct):
     lacking: set[str]
     buffers: set[bytes]
     late: int
+    probed: bool
     unentered: int
     unborn: int
     mapped: Counter[str]

@@ -30,12 +30,13 @@ _WORD = re.compile(rb"\s*([A-Za-z0-9_-]{1,32})\s*")
 class Bundle(msgspec.Struct, frozen=True):
     """`missed`: calls by probe, above 0 only; `lost`: events that buffers dropped; `header`: as a capture's header.
 
-    `symbols`: the addresses of some, by name; `probes`: what each probe is on. `missed` and `lost` are
-    None where no part says it, or one cannot be read. `no_areas`: /proc/swaps had none when the capture began, so that the
-    types of areas can be counted.
+    `uncounted`: it has probes of which nobody counted the calls that they missed. `symbols`: the addresses of some, by name;
+    `probes`: what each probe is on. `missed` and `lost` are None where no part says it, or one cannot be read. `no_areas`:
+    /proc/swaps had none when the capture began, so that the types of areas can be counted.
     """
 
     missed: dict[str, int] | None
+    uncounted: bool
     lost: int | None
     header: dict[str, object]
     symbols: dict[str, int] = {}
@@ -46,7 +47,7 @@ class Bundle(msgspec.Struct, frozen=True):
 def read(beside: Mapping[str, bytes]) -> Bundle:
     """What the parts `beside` a log say, by their names (parts.py)."""
     profile = _MISSED.findall(beside.get(parts.KPROBE_PROFILE, b""))
-    missed = {name.decode("latin-1"): int(count) for name, count in profile if int(count)} if profile else None
+    counted = {name.decode("latin-1"): int(count) for name, count in profile}
     before, after = (_LOST.findall(beside.get(part, b"")) for part in (parts.STATS_BEFORE, parts.STATS_AFTER))
     lost = None
     if before and len(before) == len(after):
@@ -67,4 +68,7 @@ def read(beside: Mapping[str, bytes]) -> Bundle:
     if (offset := mmlist_offset(probes)) is not None:
         header["mmlist_offset"] = offset
     no_areas = _NO_AREAS.fullmatch(beside.get(parts.SWAPS_BEFORE, b"")) is not None
-    return Bundle(missed, lost, header, symbols, probes, no_areas)
+    # kprobe_profile has no fprobes (kernel/trace/trace_kprobe.c: probes_profile_seq_show)
+    uncounted = any(probe.event not in counted for probe in probes)
+    missed = {name: count for name, count in counted.items() if count} if counted else None
+    return Bundle(missed, uncounted, lost, header, symbols, probes, no_areas)

@@ -105,6 +105,6 @@ def carries(
         locks={"lock_acquire", "lock_release"} <= names | text_names,
         gets_explicit="mmput" in explicit and ("mmget" in explicit or not threads),
         visits_explicit="mmlist_visit" in explicit | text_names,
-        explicit=explicit,
+        explicit=explicit | ({"kthread_unuse_mm"} if found_26 and "unuse_mm" in explicit else set()),
         whole=pure or exact,
     )

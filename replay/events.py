@@ -226,9 +226,13 @@ class UnuseMm(Event, frozen=True, gc=False):
 
 
 class SwapAlloc(Event, frozen=True, gc=False):
-    """A slot was handed out: `entry` is in use from here (get_swap_page, folio_alloc_swap)."""
+    """A slot was handed out: `entry` is in use from here (get_swap_page, folio_alloc_swap).
+
+    `sized`: how many were handed out with it is known, and each is an event.
+    """
 
     entry: int
+    sized: bool = False
 
 
 class SwapDuplicate(Event, frozen=True, gc=False):
@@ -269,9 +273,10 @@ class SwapUsage(Event, frozen=True, gc=False):
 
 
 class SwapShmem(Event, frozen=True, gc=False):
-    """`entry` belongs to shmem, which holds it without an mm (swap_shmem_alloc)."""
+    """`entry` belongs to shmem, which holds it without an mm (swap_shmem_alloc). `sized` as SwapAlloc's."""
 
     entry: int
+    sized: bool = False
 
 
 class PutSwapFolio(Event, frozen=True, gc=False):

@@ -14,7 +14,7 @@ from mmlist.replay.bound import Bound, Ending, Hole, Slip
 from mmlist.replay.events import Event, Lost, Swapoff, TaskExit, TaskNew
 from mmlist.replay.judge import Judge
 from mmlist.replay.log import Log
-from mmlist.replay.missing import TAKEN_OUT, cut, in_words, missing
+from mmlist.replay.missing import PROBED, TAKEN_OUT, cut, in_words, missing
 from mmlist.replay.model import State
 from mmlist.replay.model import changes as c
 from mmlist.replay.options import Options
@@ -76,7 +76,9 @@ class History:
         self.survey.names = frozenset(
             name
             for name in self.survey.names
-            if name.removeprefix("explicit:") in self.names or name.startswith(("fetched:", "kernel "))
+            if name.removeprefix("explicit:") in self.names
+            or name.startswith(("fetched:", "kernel "))
+            or name in self.survey.enabled
         )
         if self.state.last_inuse is not None:
             self.survey.names |= {"fetched:inuse"}
@@ -102,6 +104,8 @@ class History:
         self._conclude(state, self.judge, self._last)
         if cut(ending):
             self.judge.incomplete(TAKEN_OUT)
+        if state.carries.whole and ending.probed and not self.setup.kit.exact:
+            self.judge.incomplete(PROBED)
         self._not_carried()
         self._settle_order()
         state.close()

@@ -56,6 +56,8 @@ def kit(header: Mapping[str, object], bundle: Bundle, beside: Mapping[str, bytes
     for one in (said, bundle.missed):
         if one is not None:
             missed = (missed or {}) | {str(name): count for name, count in one.items() if count}
+    if bundle.uncounted and not missed:
+        missed = None
     lost = header.get("lost")
     counts = [count for count in (lost, bundle.lost) if isinstance(count, int) and _is_count(count)]
     return Kit(True, False, missed, max(counts, default=None))

@@ -50,6 +50,9 @@ probes some are left out by who wrote the log.
 TAKEN_OUT = "the header has more entries than there are lines: a step that would explain it may have been taken out"
 """Why nothing that rests on the log being complete is proven by a log that is `cut`."""
 
+PROBED = "probes stand further on in the log, which may have missed a step that would explain it"
+"""The same, where the log's beginning has no probes."""
+
 
 def cut(ending: Ending) -> bool:
     """Whether somebody has taken lines out of the log: it has fewer than its header has entries. They may have been of others."""

@@ -80,6 +80,7 @@ def read(setup: Setup, binder: Binder, bind: Bind) -> Generator[Said, None, Endi
         parser.lacking,
         parser.buffers,
         items.late,
+        binder.probed,
         binder.unentered.count(*inside),
         binder.unborn.count(*inside),
         setup.mapped,

@@ -16,7 +16,7 @@ import msgspec
 
 from mmlist.replay.bind import NAMES, TRACEPOINTS, is_explicit
 from mmlist.replay.bind.probes import CLONE_VM
-from mmlist.replay.bind.values import Fields, is_mm, number
+from mmlist.replay.bind.values import Fields, entries_of_call, is_mm, number
 from mmlist.replay.carries import carries
 from mmlist.replay.errors import InputError, OptionError
 from mmlist.replay.model import PROFILES, Carries, Profile
@@ -102,6 +102,7 @@ class Survey(msgspec.Struct):
 
     names: frozenset[str] = frozenset()
     carries: Carries = Carries()
+    enabled: frozenset[str] = frozenset()  # what the capture had a probe on, be it that none was hit
     profile: Profile = PROFILES["modern"]
     profile_reason: str = ""
     mmlist_offset: int | None = None
@@ -158,7 +159,7 @@ class _Votes:
         if self.places is not None:
             self.places.take(record)
         f = fields(record)
-        if name in _OF_SEVERAL and "nr" not in f:
+        if name in _OF_SEVERAL and entries_of_call(f) is None:
             self.unsized = True
         if first or len(self.fetched) < len(_FETCHES):
             self.fetched.update(_FETCHES.intersection(f))
@@ -266,8 +267,10 @@ def survey(
         found.names -= {"fetched:next"}
     if _forks_by_mt_dup(found, votes):
         found.names |= {MT_DUP}
+    found.enabled = _enabled(header or {})
+    found.names |= found.enabled
     found.carries = carries(
-        votes.names,
+        {**dict.fromkeys(found.enabled, 0), **votes.names},
         frozenset(votes.explicit),
         text_names,
         pure=not votes.probes,
@@ -279,6 +282,18 @@ def survey(
         exact=exact,
     )
     return found
+
+
+_DUPLICATES = frozenset({"folio_dup_swap", "swap_dup_entry_direct"})
+"""What pageout and what fork calls: where one is not in the log, it makes a difference whether it could have been."""
+
+
+def _enabled(header: Mapping[str, object]) -> frozenset[str]:
+    events, refused = header.get("events"), header.get("refused")
+    if not isinstance(events, list):
+        return frozenset()
+    gone = [str(one) for one in refused] if isinstance(refused, list) else []
+    return frozenset(one for one in _DUPLICATES.intersection(map(str, events)) if not any(one in text for text in gone))
 
 
 def _shares_mm(f: Fields) -> bool:

@@ -50,10 +50,10 @@ def test_inlined_function_is_found_with_its_register() -> None:
 @pytest.mark.parametrize(
     ("path", "place"),
     [
-        ("mm_users", Field(32, 4, atomic=True)),
+        ("mm_users", Field(32, 4, inside="counter")),
         ("mm_users.counter", Field(32, 4)),
         ("mmlist.prev", Field(48, None)),
-        ("mm_count", Field(0, 4, atomic=True)),
+        ("mm_count", Field(0, 4, inside="counter")),
         ("pad", Field(8, None)),
         ("none", None),
     ],

@@ -111,6 +111,11 @@ class Binder:
             handler(at, fields(record), out)
         return out
 
+    @property
+    def probed(self) -> bool:
+        """Whether any record was of a probe, so far."""
+        return not self.unentered.met <= TRACEPOINTS
+
     def lost(self, loss: Loss) -> list[e.Event]:
         """The event that `loss` is. Every bracket that was open may have closed unseen."""
         self._tasks.lost()

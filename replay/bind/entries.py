@@ -9,7 +9,17 @@ from __future__ import annotations
 from mmlist.replay import events as e
 from mmlist.replay.bind.task import Bracket, Duplicate, Task, Tasks
 from mmlist.replay.bind.unentered import Unentered
-from mmlist.replay.bind.values import INIT_MM, Fields, Reader, field, of_folio, page_entry, run_length, swp_entry
+from mmlist.replay.bind.values import (
+    INIT_MM,
+    Fields,
+    Reader,
+    entries_of_call,
+    field,
+    folio_pages,
+    page_entry,
+    run_length,
+    swp_entry,
+)
 from mmlist.replay.record import At
 
 _COPIES = ("copy_page_range", "dup_mmap")
@@ -156,14 +166,15 @@ class EntryProbes:
 
     def on_folio_dup_swap(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """folio_dup_swap(folio, subpage): without `subpage`, of all of a folio of shmem (mm/shmem.c: shmem_writeout)."""
-        entry, nr = page_entry(f), of_folio(f) or 1
+        entry, size = page_entry(f), entries_of_call(f)
+        nr = size or 1
         self._duplicate(at, entry, nr, out)
         if (
             entry is not None
             and not field(f, "subpage")
             and self.tasks.of(at).find("try_to_unmap_one", *_COPIES) is None
         ):
-            out += [e.SwapShmem(at, one) for one in range(entry, entry + nr)]
+            out += [e.SwapShmem(at, one, size is not None) for one in range(entry, entry + nr)]
 
     def _duplicate(self, at: At, entry: int | None, nr: int, out: list[e.Event]) -> None:
         if entry is None:
@@ -231,7 +242,7 @@ class EntryProbes:
 
     def on_folio_put_swap(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """folio_put_swap(folio, subpage): without `subpage`, of all of the folio (mm/memory.c: do_swap_page)."""
-        entry, nr = page_entry(f), of_folio(f)
+        entry, nr = page_entry(f), entries_of_call(f)
         self._free(at, entry, nr or 1, "fault", out)
         if entry is not None and nr is None and not self.clears:
             out.append(e.SwapFreeBehind(at, entry, self._owner(self.tasks.of(at), "fault")[0]))
@@ -309,9 +320,9 @@ class EntryProbes:
         """
         if field(f, "ret"):
             return
-        entry, nr = swp_entry(f), of_folio(f) or 1
+        entry, size = swp_entry(f), folio_pages(f)
         if entry is not None and 0 < entry < 1 << 63 and not 0xFFFF_F001 <= entry <= 0xFFFF_FFFF:
-            out += [e.SwapAlloc(at, one) for one in range(entry, entry + nr)]
+            out += [e.SwapAlloc(at, one, size is not None) for one in range(entry, entry + (size or 1))]
 
     def on_get_swap_page_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """get_swap_page, as folio_alloc_swap was called before folios, returned an entry."""

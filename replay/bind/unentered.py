@@ -25,7 +25,7 @@ class Unentered:
     def __init__(self, grain: int) -> None:
         """`grain`: times no further apart, in units of ts, have no order across CPUs."""
         self.grain = grain
-        self._met: set[str] = set()
+        self.met: set[str] = set()
         self._silent: set[str] = set()
         self._waiting: dict[str, list[At]] = {}
         self._found: list[At] = []
@@ -36,8 +36,8 @@ class Unentered:
 
     def meets(self, name: str, args: bytes) -> None:
         """A probe `name`, whose first payload is `args`."""
-        if name not in self._met:
-            self._met.add(name)
+        if name not in self.met:
+            self.met.add(name)
             if _EPROBE.match(args.lstrip(b" ")):
                 self._silent.add(name)
 

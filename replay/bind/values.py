@@ -16,9 +16,11 @@ INIT_MM = 0
 _ERROR_POINTER = 0xFFFF_FFFF_FFFF_F001
 _MAX_FOLIO = 1 << 14
 """Pages of the largest folio (include/linux/mmzone.h: MAX_FOLIO_ORDER of 64 KiB page kernels)."""
-
+_SWAPPED_WHOLE = 1 << 13
+"""Pages of the largest folio that is swapped as one: a page middle directory of arm64's 64 KiB pages."""
 _PG_HEAD = 1 << 6
 """In the flags of a large folio, of kernels that have folio_dup_swap (include/linux/page-flags.h: enum pageflags)."""
+
 _STRUCT_PAGE = 64
 """sizeof(struct page) of 64-bit kernels (include/linux/mm_types.h: CONFIG_HAVE_ALIGNED_STRUCT_PAGE)."""
 
@@ -79,13 +81,18 @@ def area_type(fields: Fields) -> int | None:
 
 
 def folio_pages(fields: Fields) -> int | None:
-    """How many pages `folio` is of, by its `flags` and `pages` (folio._nr_pages, which only a large one has); None: unknown."""
+    """How many pages `folio` is of, by its `flags` and `pages` (folio._nr_pages, which only a large one has); None: unknown.
+
+    Slots of a folio are of that many, a power of two, and begin at a multiple of it (mm/swapfile.c: cluster_alloc_range).
+    """
     flags, pages = field(fields, "flags"), field(fields, "pages")
     if flags is None or pages is None:
         return None
     if not flags & _PG_HEAD:
         return 1
-    return pages if 1 < pages <= _MAX_FOLIO else None
+    entry = swp_entry(fields)
+    fits = 1 < pages <= _SWAPPED_WHOLE and not pages & (pages - 1) and entry is not None and not entry % pages
+    return pages if fits else None
 
 
 def run_length(fields: Fields) -> int:
@@ -94,8 +101,8 @@ def run_length(fields: Fields) -> int:
     return nr if nr is not None and 0 < nr <= _MAX_FOLIO else 1
 
 
-def of_folio(fields: Fields) -> int | None:
-    """How many entries a call on `folio` is about: that of `subpage`, or all of it. None where that is not to be known."""
+def entries_of_call(fields: Fields) -> int | None:
+    """How many entries a call on `folio` is about: `nr`, that of `subpage`, or all of it. None where the fields do not tell."""
     pages = folio_pages(fields)
     return run_length(fields) if "nr" in fields or field(fields, "subpage") else pages
 

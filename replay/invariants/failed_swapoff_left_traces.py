@@ -14,8 +14,9 @@ Kernel reference
 
 Limits
     An area shows to be lost when swapoff of its path is refused as of none in use (EINVAL), or swapon of it is not (EBUSY),
-    with no other swapoff that may be at it, or may have given it up by another path. At most likely where the path is all that
-    ties the calls together, and neither says the area's type. A swapoff that is interrupted (EINTR) is no fault.
+    with no other swapoff that may be at it. Where one that says no type has given an area up since, it may have been this one,
+    by another path: undecided. At most likely where the path is all that ties the calls together, and not both say the area's
+    type. A swapoff that is interrupted (EINTR) is no fault.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ from mmlist.replay.model.changes import AreaLost, DrainMisplaced
 
 _KEPT = "a swapoff that fails does not touch mmlist (mm/swapfile.c: SYSCALL swapoff)"
 _BACK = "a swapoff that fails puts its area back, with SWP_WRITEOK (mm/swapfile.c: reinsert_swap_info)"
+
+_OTHER_AREA = "only the path ties the two calls together, and it may lead elsewhere by now"
+_OTHER_PATH = "a swapoff by another path may have given the area up"
 
 
 def check(change: AreaLost | DrainMisplaced, state: State) -> Iterator[Finding]:
@@ -53,8 +57,8 @@ def _lost(change: AreaLost, state: State) -> Finding:
         since=change.failed,
         explicit=state.carries.shows("swapoff"),
         order=[(change.failed, change.at)],
-        cap="proven" if change.named else "likely",
-        doubt="only the path ties the two calls together, and it may lead elsewhere by now",
+        cap="undecided" if change.doubtful else "proven" if change.named else "likely",
+        doubt=_OTHER_PATH if change.doubtful else _OTHER_AREA,
         episode=call.at.seq,
     )
 

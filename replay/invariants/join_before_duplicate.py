@@ -46,7 +46,7 @@ def check(change: JoinedEarly, state: State) -> Iterator[Finding]:
         ],
         mm,
         since=before,
-        explicit=state.carries.joins_explicit and state.carries.duplicates_visible,
+        explicit=state.carries.joins_explicit and state.carries.shows("swap_duplicate"),
     )
 
 

@@ -62,7 +62,10 @@ def check(change: Unlisted, state: State) -> Iterator[Finding]:
         change.entry,
         type=state.type_of(change.entry),
         since=began,
-        explicit=not change.inferred and hold.observed and state.carries.joins_explicit,
+        explicit=not change.inferred
+        and hold.observed
+        and state.carries.joins_explicit
+        and state.carries.shows("swap_clear"),
         follows=[("D2", mm), ("D2", None)],
         rests_on_releases=not hold.observed,
         episode=drained.seq,

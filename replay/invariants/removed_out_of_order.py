@@ -63,7 +63,9 @@ def _early(change: Left, state: State) -> Iterator[Finding]:
         if before_exit and (change.seen in _BEFORE_EXIT or (change.observed and state.carries.exit_visible)):
             yield from _finding(change, state, "before its exit_mmap", _AFTER_EXIT, absence=change.observed)
         elif mm.exit_began is not None and mm.exit_ended is None and change.observed and state.carries.exit_ret:
-            yield from _finding(change, state, "before its exit_mmap has returned", _AFTER_EXIT, absence=True)
+            yield from _finding(
+                change, state, "before its exit_mmap has returned", _AFTER_EXIT, absence=True, unseen="exit_mmap_ret"
+            )
     elif change.why == "unknown" and mm.linked_at_zero is not None and before_exit and not change.swapoff_running:
         carries = state.carries
         cap = "proven" if carries.swapoffs_complete else "likely" if carries.swapoffs_visible else "undecided"
@@ -87,7 +89,7 @@ def _late(change: ExitBegan, state: State) -> Iterator[Finding]:
 
 
 def _finding(
-    change: Left, state: State, when: str, should: str, *, absence: bool, cap: str = "proven"
+    change: Left, state: State, when: str, should: str, *, absence: bool, cap: str = "proven", unseen: str = ""
 ) -> Iterator[Finding]:
     mm = change.mm
     yield Finding(
@@ -100,7 +102,7 @@ def _finding(
         mm,
         absence=absence,
         since=mm.zero if change.why == "mmput" and mm.zero_how in _AT_ONCE and mm.zero is not None else change.since,
-        explicit=change.observed and state.carries.leaves_explicit,
+        explicit=change.observed and state.carries.leaves_explicit and (not unseen or state.carries.shows(unseen)),
         order=[(mm.linked_at_zero, change.at)] if mm.linked_at_zero is not None else [],
         cap=cap,
     )

@@ -34,11 +34,13 @@ def check(change: Reused, state: State) -> Iterator[Finding]:
     if change.mm is not None and hold is not None:
         holder = f"{name(change.mm)} holds it"
         first = witness(hold.at, "entry assigned here", kernel_site(hold.why))
-        explicit = hold.observed and state.carries.unuse_clears
+        named = hold.observed and state.carries.unuse_clears
+        explicit = named and state.carries.shows("swap_clear")
     else:
         holder = f"its count is {change.count}"
         first = witness(change.since, "counted from here on", "swap_map")
-        explicit = state.carries.allocs_visible and state.carries.unuse_clears
+        named = state.carries.allocs_visible and state.carries.unuse_clears
+        explicit = named and state.carries.shows("swap_free")
     yield Finding(
         change.at,
         f"swap entry {change.entry:#x} is handed out again while {holder}",
@@ -49,7 +51,7 @@ def check(change: Reused, state: State) -> Iterator[Finding]:
         since=change.since,
         explicit=explicit,
         order=[(change.since, change.at)],
-        rests_on_releases=not explicit,
+        rests_on_releases=not named,
     )
 
 

@@ -14,11 +14,11 @@ Kernel reference
 
 Limits
     Counts are known from the allocation on, or from what a free left in swap_map; an unnamed release or a loss makes them
-    unknown, and so does a large folio of those behind its first, which a probe names alone. Count and ptes are compared
-    where each is an event of its own (swap_duplicate, swap_free, swap_assign, swap_clear), when a line shows that the task
-    is out of the page tables. What a count has above the ptes may be the cache of 2.6, or shmem; but where ptes are
-    events, one gets what a task has duplicated, before the task duplicates the next. A count fetched (usage) that differs
-    from the one counted tells of a probe that missed a call, not of a fault of the kernel.
+    unknown, and so does a large folio of those behind its first, which a probe that does not fetch its pages names alone.
+    Count and ptes are compared where each is an event of its own (swap_duplicate, swap_free, swap_assign, swap_clear), when
+    a line shows that the task is out of the page tables. What a count has above the ptes may be the cache of 2.6, or shmem;
+    but where ptes are events, one gets what a task has duplicated, before the task duplicates the next. A count fetched
+    (usage) that differs from the one counted tells of a probe that missed a call, not of a fault of the kernel.
 
     Where probes alone show frees (likely): three of a kind that did not come; a second one, if the first went with the only
     pte that the task's own mm had of the entry, and no pte has got it since; three entries with a count after all for whom
@@ -38,7 +38,7 @@ from mmlist.replay.record import At
 def check(change: Counted | Assigned | Unbalanced, state: State) -> Iterator[Finding]:
     """A step on an entry that its count does not allow."""
     if isinstance(change, Unbalanced):
-        yield _unbalanced(change)
+        yield _unbalanced(change, state)
         return
     if isinstance(change, Assigned):
         area = state.areas.get(state.type_of(change.entry))
@@ -123,7 +123,7 @@ def _message(change: Unbalanced) -> str:
     return f"a pte let go of {entry}, and its count was not lowered"
 
 
-def _unbalanced(change: Unbalanced) -> Finding:
+def _unbalanced(change: Unbalanced, state: State) -> Finding:
     role, site, before, should = _HALVES.get(change.how, _HALVES["cleared"])
     first = witness(change.step, role, site)
     return Finding(
@@ -133,7 +133,8 @@ def _unbalanced(change: Unbalanced) -> Finding:
         change.mm,
         change.entry,
         since=change.since,
-        explicit=change.how not in ("unfreed", "twice", "orphaned"),
+        explicit=change.how not in ("unfreed", "twice", "orphaned")
+        and state.carries.shows("swap_free", "swap_duplicate"),
         order=[(change.step, change.at)],
         cap="undecided" if change.cut else "proven",
         follows=[("S1", None), ("S5", None)] if change.how == "orphaned" else [("S2", None)] if change.reused else [],
@@ -217,7 +218,8 @@ INVARIANT = Invariant(
     ALL,
     needs(
         "swap_free swap_free_nr free_swap_and_cache free_swap_and_cache_nr swap_duplicate swap_assign "
-        "__swap_entry_free_ret folio_dup_swap swap_dup_entry_direct folio_put_swap swap_put_entries_direct"
+        "__swap_entry_free_ret folio_dup_swap swap_dup_entry_direct folio_put_swap swap_put_entries_direct",
+        "swap_duplicate swap_assign swap_free __swap_entry_free_ret swap_dup_entry_direct",
     ),
     (Counted, Assigned, Unbalanced),
     check,

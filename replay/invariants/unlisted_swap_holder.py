@@ -67,7 +67,10 @@ def check(change: Unlisted, state: State) -> Iterator[Finding]:
         change.entry,
         type=state.type_of(change.entry),
         since=hold.at if change.why == "seen" else _first(hold.at, mm.left or mm.born),
-        explicit=not change.inferred and hold.observed and state.carries.joins_explicit,
+        explicit=not change.inferred
+        and hold.observed
+        and state.carries.joins_explicit
+        and state.carries.shows("swap_clear"),
         order=[(hold.at, change.at)],
         follows=[(code, mm) for code in ("M8", "M5", "M11", "M2", "M3", "M9", "D4", "D2")]
         + ([("D1", None), ("D2", None), ("S4", None)] if drained else []),

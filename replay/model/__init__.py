@@ -20,6 +20,7 @@ from mmlist.replay.model.borrowing import Phase
 from mmlist.replay.model.carries import Carries
 from mmlist.replay.model.changes import Broken, Change, DrainMisplaced, EndedEarly, Got, JoinedEarly, Unlisted
 from mmlist.replay.model.core import INIT_MM
+from mmlist.replay.model.failures import Failure
 from mmlist.replay.model.keepers import Keepers
 from mmlist.replay.model.locks import Held
 from mmlist.replay.model.mm import MEMBER, Deferred, Mm
@@ -46,7 +47,7 @@ class State(Keepers):
         super().__init__(profile, carries, mmlist_offset=mmlist_offset, init_mm=init_mm, shift=shift, grain=grain)
         self.pending_duplicates: dict[int, dict[int, At]] = {}
         self.last_alloc = None
-        self.found_empty = None
+        self.head_seen = None
         self.drains_due = []
         self.at_rest = deque()
         self.most_at_rest = 1 << 16
@@ -64,7 +65,7 @@ class State(Keepers):
         self.linked_after: tuple[Mm, Mm, At] | None = None
         self.drained_seq = 0  # replay position of the last swapoff that may have drained
         self.held_alone: dict[tuple[int, Mm], At] = {}
-        self.failed_paths: dict[str, tuple[SwapoffCall, At]] = {}
+        self.failed_paths: dict[str, Failure] = {}
         self.failed_swapoff: tuple[SwapoffCall, At] | None = None
         self.borrowed: dict[int, tuple[int, At]] = {}
         self.flags: dict[int, tuple[int, At]] = {}
@@ -178,7 +179,7 @@ class State(Keepers):
         """Events are missing: what was known may have changed unseen, until a line shows it again."""
         self.loss_seq = event.at.seq
         self.last_alloc = None
-        self.found_empty = None
+        self.head_seen = None
         self.pending_duplicates.clear()
         self.suspects.clear()
         self.early_joins.clear()

@@ -14,7 +14,7 @@ class Carries(msgspec.Struct, frozen=True):
     clears_explicit: bool = False  # swap_clear
     unuse_clears: bool = False  # swap_clear also for what swapoff releases
     unuse_visible: bool = False  # swapoff's walk over an mm is seen, or what it releases
-    allocs_visible: bool = False  # every slot's allocation, named (a folio's is by its first slot alone)
+    allocs_visible: bool = False  # every slot's allocation, named (what probes name may be the first of a folio alone)
     usage_visible: bool = False  # what a free leaves in swap_map
     undos_named: bool = False  # a probe on the free by which pageout undoes a duplicate
     frees_named: bool = False  # a probe on each free of a fault and of a zap, with all entries that it is of
@@ -39,10 +39,8 @@ class Carries(msgspec.Struct, frozen=True):
     locks: bool = False  # lock_acquire and lock_release
     visits_explicit: bool = False  # swapoff's own gets
     gets_explicit: bool = False  # mm_users can be counted: gets and puts are explicit
-    explicit: frozenset[str] = frozenset()  # what comes as an event of layer A
-    whole: bool = (
-        False  # no call can have been missed: the log has no probes, or its capture says that they missed none
-    )
+    explicit: frozenset[str] = frozenset()  # what comes as an event of layer A; kthread_unuse_mm also as 2.6's unuse_mm
+    whole: bool = False  # no call was missed: the log has no probes, or its capture says that they missed none
 
     def shows(self, *names: str) -> bool:
         """Whether none of these steps can have come without its event in the log, but for loss."""

@@ -223,7 +223,8 @@ class DrainMisplaced(Change):
 class AreaLost(Change):
     """The area at `path` is not in use, says `how` (swapoff, swapon), though all that ended it is a swapoff that `failed`.
 
-    `named`: both calls say the area's type themselves; else only the path ties them together.
+    `named`: both calls say the area's type themselves; else only the path ties them together. `doubtful`: a swapoff by another
+    path may have given it up.
     """
 
     call: SwapoffCall
@@ -231,6 +232,7 @@ class AreaLost(Change):
     path: str
     how: str
     named: bool
+    doubtful: bool
 
 
 class WalkedDead(Change):

@@ -6,6 +6,8 @@ Whether the area is in use shows when somebody asks for it by its path: swapoff 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from mmlist.replay import events as e
 from mmlist.replay.model.changes import AreaLost
 from mmlist.replay.model.drains import Drains
@@ -14,6 +16,8 @@ from mmlist.replay.record import At
 
 EINTR, ENOMEM, EINVAL = 4, 12, 22
 """include/uapi/asm-generic/errno-base.h."""
+_PATHS = 64
+"""Paths that are remembered at a time: there are no more areas (include/linux/swap.h: MAX_SWAPFILES)."""
 
 
 def errno(ret: int | None) -> int:
@@ -26,10 +30,18 @@ def errno(ret: int | None) -> int:
     return -ret if -4096 < ret < 0 else 0
 
 
+class Failure(NamedTuple):
+    """A swapoff that failed, `at` its return. `doubtful`: its area may have been given up since, by another path."""
+
+    call: SwapoffCall
+    at: At
+    doubtful: bool = False
+
+
 class Failures(Drains):
     """The steps by which an area that a failed swapoff did not give back is missed."""
 
-    failed_paths: dict[str, tuple[SwapoffCall, At]]
+    failed_paths: dict[str, Failure]
 
     def on_swapoff_ret(self, event: e.SwapoffRet) -> None:
         """swapoff returned: remember a failure, or that the area was given up, or refused as not in use."""
@@ -38,35 +50,36 @@ class Failures(Drains):
         super().on_swapoff_ret(event)
         path = None if call is None or call.torn else call.fact.path
         if event.ret in (0, None):
-            self._given_up(call)
-        if call is None or path is None or not path.startswith("/"):
+            self._given_up(None if call is None or call.torn else call.type, path)
+        elif call is None or path is None or not path.startswith("/"):
             return
-        if event.ret == 0 or event.ret is None:
-            return
-        if errno(event.ret) == EINVAL and not walked:
+        elif errno(event.ret) == EINVAL and not walked:
             self._refused(call, path, event.at)
         elif walked or self._was_in_use(call, event.ret):
-            self.failed_paths[path] = (call, event.at)
+            self.failed_paths.pop(path, None)
+            self.failed_paths[path] = Failure(call, event.at)
+            if len(self.failed_paths) > _PATHS:
+                del self.failed_paths[next(iter(self.failed_paths))]
 
-    def _given_up(self, call: SwapoffCall | None) -> None:
-        """An area was given up: it may be any that a swapoff by another path has failed on, but for those of another type."""
-        type_, path = (None, None) if call is None or call.torn else (call.type, call.fact.path)
-        for other, (failed, _) in list(self.failed_paths.items()):
-            if other == path or type_ is None or failed.type in (None, type_):
+    def _given_up(self, type_: int | None, path: str | None) -> None:
+        """An area was given up: another path may lead to the same one as that of a swapoff that failed."""
+        for other, failed in list(self.failed_paths.items()):
+            if other == path or (type_ is not None and failed.call.type == type_):
                 del self.failed_paths[other]
+            elif type_ is None or failed.call.type is None:
+                self.failed_paths[other] = failed._replace(doubtful=True)
 
     def _was_in_use(self, call: SwapoffCall, ret: int) -> bool:
         area = self.areas.get(call.type) if call.type is not None else None
         return area is not None and area.used is True and errno(ret) in (EINTR, ENOMEM)
 
     def _refused(self, call: SwapoffCall, path: str, at: At) -> None:
-        """The area at `path` is not in use, says swapoff. While another swapoff is at it, that is so for a time."""
+        """The area at `path` is not in use, says swapoff."""
         failed = self.failed_paths.get(path)
-        if failed is None or failed[1].seq > call.at.seq or self.tied(failed[1], call.at):
+        if failed is None or failed.at.seq > call.at.seq or self.tied(failed.at, call.at):
             return
-        if not any(other.fact.path in (path, None) for other in self.swapoffs.values()):
-            named = call.told is call.at and failed[0].told is failed[0].at and call.type == failed[0].type
-            self.emit(AreaLost(at, failed[0], failed[1], path, "swapoff", named))
+        if not self._may_be_at(failed, path):
+            self._lost(failed, path, at, "swapoff", call.type if call.told is call.at else None)
 
     def on_swapon_ret(self, event: e.SwaponRet) -> None:
         """swapon returned: with 0 the area was not in use."""
@@ -76,8 +89,19 @@ class Failures(Drains):
         if event.ret != 0 or path is None:
             return
         failed = self.failed_paths.pop(path, None)
-        if failed is None or self.tied(failed[1], event.at):
+        if failed is None or self.tied(failed.at, event.at):
             return
-        if not any(call.fact.path in (path, None) for call in self.swapoffs.values()):
-            named = event.type is not None and failed[0].told is failed[0].at and event.type == failed[0].type
-            self.emit(AreaLost(event.at, failed[0], failed[1], path, "swapon", named))
+        if not self._may_be_at(failed, path):
+            self._lost(failed, path, event.at, "swapon", event.type)
+
+    def _may_be_at(self, failed: Failure, path: str) -> bool:
+        """Whether another swapoff, by whatever path, may be at the area: while it is, the area is not in use."""
+        type_ = failed.call.type
+        return any(
+            call.fact.path in (path, None) or type_ is None or call.type in (type_, None)
+            for call in self.swapoffs.values()
+        )
+
+    def _lost(self, failed: Failure, path: str, at: At, how: str, type_: int | None) -> None:
+        named = type_ is not None and failed.call.told is failed.call.at and failed.call.type == type_
+        self.emit(AreaLost(at, failed.call, failed.at, path, how, named, failed.doubtful))

@@ -1,4 +1,6 @@
-"""Large folios, of which a probe names the first slot alone (mm/swapfile.c: folio_alloc_swap, folio_dup_swap, folio_put_swap).
+"""Large folios, of which a probe that does not fetch how many pages they have names the first slot alone.
+
+mm/swapfile.c: folio_alloc_swap, folio_dup_swap, folio_put_swap.
 
 A folio is of 1, 2, 4 ... pages, and the slot of its first is a multiple of that. So what may have come to the slots behind the
 first one ends with the first lot of them that it cannot have come to.
@@ -22,12 +24,14 @@ class Folios(Holdings):
     def on_swap_alloc(self, event: e.SwapAlloc) -> None:
         """Those behind it may be handed out with it."""
         super().on_swap_alloc(event)
-        self._handed_out(event.entry)
+        if not event.sized:
+            self._handed_out(event.entry)
 
     def on_swap_shmem(self, event: e.SwapShmem) -> None:
         """Those behind it may have gone to shmem with it."""
         super().on_swap_shmem(event)
-        self._handed_out(event.entry)
+        if not event.sized:
+            self._handed_out(event.entry)
 
     def _handed_out(self, value: int) -> None:
         """What the slots behind count, if they were free, is not known. An event of its own names each slot."""

@@ -25,7 +25,9 @@ class Swapoffs(Areas):
     last_drain_seq: int = 0
     second: int | None = None
     last_alloc: At | None
-    found_empty: At | None
+    head_seen: tuple[At, bool] | None
+    """The last look at init_mm's node by a probe of swapoff, and whether mmlist was empty."""
+
     drains_due: list[tuple[Drained, int]]
     """Drains beside an area in use, which a slot handed out before that time may have come to be in use only since."""
 
@@ -43,8 +45,8 @@ class Swapoffs(Areas):
             call.told = at
         elif type_ is not None:
             call.told = self.areas[type_].told
-        if self.found_empty is at:
-            call.empty, fact.members_before = at, 0
+        if self.head_seen is not None and self.head_seen[0] is at:
+            self._found(call, self.head_seen[1], at)
         if self.last_inuse is not None and self.last_inuse[0] is at:
             call.inuse_begin = self.last_inuse[1]
 
@@ -163,19 +165,31 @@ class Swapoffs(Areas):
     def on_fetched_head(self, event: e.FetchedHead) -> None:
         """init_mm.mmlist, as a swapoff has it: whom the model takes for a member of an empty list has left it unseen."""
         super().on_fetched_head(event)
-        if event.head != event.tail or event.head != self.head_address or event.name in _DRAINED:
+        if self.head_address is None or event.name in _DRAINED:
             return
-        self.found_empty = event.at
+        empty = event.head == event.tail == self.head_address
+        self.head_seen = event.at, empty
         call = self.swapoff_of(event.at)
         if call is not None:
-            call.empty = event.at
+            self._found(call, empty, event.at)
 
-    def _may_be_drained(self, call: SwapoffCall) -> list[Mm]:
-        """The members, without those of a list that was empty since."""
-        empty = call.empty
-        if empty is None:
+    def _found(self, call: SwapoffCall, empty: bool, at: At) -> None:
+        """Whether anybody was on mmlist at a line of `call`, before its drain."""
+        if not empty:
+            call.found_members = True
+        elif not call.found_members:
+            call.found_empty = at
+
+    def _drained_members(self, call: SwapoffCall) -> list[Mm]:
+        """The members, without those of a list that was empty since all that is known of them."""
+        empty = call.found_empty
+        if empty is None or call.found_members:
             return list(self.members.values())
-        return [mm for mm in self.members.values() if mm.joined is not None and mm.joined.seq > empty.seq]
+        return [
+            mm
+            for mm in self.members.values()
+            if any(at is not None and at.seq > empty.seq for at in (mm.joined, mm.linked_seen))
+        ]
 
     def on_mmlist_drain(self, event: e.MmlistDrain) -> None:
         """drain_mmlist decided."""
@@ -324,7 +338,7 @@ class Swapoffs(Areas):
                 self.not_listed(mm, at, "swapoff_ret")
         call.fact.drained = 1
         call.fact.drain_line = at.line
-        members = self._may_be_drained(call)
+        members = self._drained_members(call)
         if members:
             kept = busy is not None and self._kept(busy[0], at)  # who swaps after a drain is on the list again
             self._drain_seen(Drained(at, call, busy, None, len(members), False, kept, at), call, at)

@@ -44,18 +44,18 @@ class Fetch(NamedTuple):
 class Hop(NamedTuple):
     """One step behind a pointer: `offset` bytes, which are `field` of `struct` (both empty: what it points to itself).
 
-    `atomic` as Field's.
+    `inside` as Field's.
     """
 
     struct: str
     field: str
     offset: int
-    atomic: bool = False
+    inside: str = ""
 
     @property
     def member(self) -> str:
         """The field as a number."""
-        return f"{self.field}.counter" if self.atomic else self.field
+        return f"{self.field}.{self.inside}" if self.inside else self.field
 
 
 class Resolved(msgspec.Struct, frozen=True):
@@ -147,7 +147,7 @@ def _located(fetch: Fetch, kernel: Kernel) -> tuple[Hop, ...] | None:
         if place is None:
             return None
         struct, _, field = hop.partition(".")
-        found.append(Hop(struct, field, place.offset, place.atomic))
+        found.append(Hop(struct, field, place.offset, place.inside))
     return tuple(found)
 
 

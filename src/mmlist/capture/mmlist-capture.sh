@@ -208,6 +208,12 @@ missed() { # calls that a probe missed, "event": count
     done <"$state/kprobe_profile.txt"
 }
 
+counted() { # whether the kernel counted what each probe missed: it does so of kprobes, not of fprobes
+    while read -r definition; do
+        grep -q "^[[:space:]]*$(event_of "$definition")[[:space:]]" "$state/kprobe_profile.txt" || return 1
+    done <"$state/defined"
+}
+
 lost() { # events that the buffers dropped, all told, by what stats says, if it does
     total=0
     grep -q '^overrun: [0-9]' "$1" 2>/dev/null || return 1
@@ -232,7 +238,10 @@ head_line() {
     if before=$(lost "$state/stats-before.txt") && after=$(lost "$state/stats-after.txt"); then
         printf ', "lost": %s' "$((after - before))"
     fi
-    [ ! -s "$state/kprobe_profile.txt" ] || printf ', "missed": {%s}' "$(missed)"
+    if [ -s "$state/kprobe_profile.txt" ]; then
+        found=$(missed)
+        if [ -n "$found" ] || counted; then printf ', "missed": {%s}' "$found"; fi
+    fi
     printf '}\n'
 }
 

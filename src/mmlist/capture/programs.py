@@ -123,8 +123,8 @@ def _member(hop: Hop) -> str:
     return _WITHIN.get((hop.struct, hop.field), hop.member)
 
 
-_WITHIN = {("pt_regs", "regs"): "regs[0]", ("folio", "swap"): "swap.val", ("folio", "flags"): "flags.f"}
-"""Of fields that are no number, and no atomic_t, what is: of the kernels where they are fetched."""
+_WITHIN = {("pt_regs", "regs"): "regs[0]"}
+"""Of fields that are no number, and no struct around one, what is."""
 
 
 def recorded(plan: Plan, tool: str) -> list[str]:

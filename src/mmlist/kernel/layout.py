@@ -25,12 +25,12 @@ class Member(NamedTuple):
 class Field(NamedTuple):
     """Where a field lies, and what it takes, in bytes; `size` is None where its type has none that is told.
 
-    `atomic`: it is a struct around a number (include/linux/types.h: atomic_t, atomic_long_t).
+    `inside`: the one member of a struct around a number (atomic_t, swp_entry_t, memdesc_flags_t); empty where it is none.
     """
 
     offset: int
     size: int | None
-    atomic: bool = False
+    inside: str = ""
 
 
 class Types(Protocol):
@@ -70,7 +70,8 @@ def _within(types: Types, struct: int, path: list[str]) -> Field | None:
             return None
         offset += member.offset
         id_ = types.strip(member.type)
-    return Field(offset, types.size(id_), [one.name for one in types.members(id_)] == ["counter"])
+    members = types.members(id_)
+    return Field(offset, types.size(id_), members[0].name if len(members) == 1 else "")
 
 
 def _member(types: Types, struct: int, name: str) -> Member | None:
