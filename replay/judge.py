@@ -333,7 +333,7 @@ class Judge:
     def _missing(self, finding: Finding) -> str:
         """What keeps the log from being complete for `finding`; empty if nothing does."""
         if not finding.explicit:
-            return "this log need not show that step"
+            return "nothing says that the log would show it"
         if finding.mm is not None and finding.mm.born is None:
             return "the mm was born before the log"
         if self._holes:

@@ -318,15 +318,17 @@ class EntryProbes:
         """folio_alloc_swap (add_to_swap's get) returned an entry; 0 names none. From 6.18 on it returns an error code, `ret`, and
         leaves the entry of its first page in the folio.
         """
-        if field(f, "ret"):
-            return
-        entry, size = swp_entry(f), folio_pages(f)
-        if entry is not None and 0 < entry < 1 << 63 and not 0xFFFF_F001 <= entry <= 0xFFFF_FFFF:
-            out += [e.SwapAlloc(at, one, size is not None) for one in range(entry, entry + (size or 1))]
+        size = folio_pages(f)
+        if not field(f, "ret"):
+            self._handed_out(at, swp_entry(f), size, out)
 
     def on_get_swap_page_ret(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """get_swap_page, as folio_alloc_swap was called before folios, returned an entry."""
-        self.on_folio_alloc_swap_ret(at, f, out)
+        self._handed_out(at, swp_entry(f), None, out)
+
+    def _handed_out(self, at: At, entry: int | None, size: int | None, out: list[e.Event]) -> None:
+        if entry is not None and 0 < entry < 1 << 63 and not 0xFFFF_F001 <= entry <= 0xFFFF_FFFF:
+            out += [e.SwapAlloc(at, one, size is not None) for one in range(entry, entry + (size or 1))]
 
     def on_swap_shmem_alloc(self, at: At, f: Fields, out: list[e.Event]) -> None:
         """swap_shmem_alloc(entry): held by shmem."""

@@ -13,7 +13,6 @@ from mmlist.replay.record import At
 _ALLOCATES = 100
 """The part of a second that folio_alloc_swap takes at most: slots that it has reserved show, its return is still to come."""
 
-
 _DRAINED = frozenset({"drain_mmlist_ret", "swapoff_ret"})
 """Probes of a swapoff behind its drain."""
 
