@@ -30,13 +30,13 @@ _WORD = re.compile(rb"\s*([A-Za-z0-9_-]{1,32})\s*")
 class Bundle(msgspec.Struct, frozen=True):
     """`missed`: calls by probe, above 0 only; `lost`: events that buffers dropped; `header`: as a capture's header.
 
-    `uncounted`: it has probes of which nobody counted the calls that they missed. `symbols`: the addresses of some, by name;
-    `probes`: what each probe is on. `missed` and `lost` are None where no part says it, or one cannot be read. `no_areas`:
-    /proc/swaps had none when the capture began, so that the types of areas can be counted.
+    `each`: those calls were counted of each of its probes. `symbols`: the addresses of some, by name; `probes`: what each
+    probe is on. `missed` and `lost` are None where no part says it, or one cannot be read. `no_areas`: /proc/swaps had none
+    when the capture began, so that the types of areas can be counted.
     """
 
     missed: dict[str, int] | None
-    uncounted: bool
+    each: bool
     lost: int | None
     header: dict[str, object]
     symbols: dict[str, int] = {}
@@ -68,7 +68,7 @@ def read(beside: Mapping[str, bytes]) -> Bundle:
     if (offset := mmlist_offset(probes)) is not None:
         header["mmlist_offset"] = offset
     no_areas = _NO_AREAS.fullmatch(beside.get(parts.SWAPS_BEFORE, b"")) is not None
-    # kprobe_profile has no fprobes (kernel/trace/trace_kprobe.c: probes_profile_seq_show)
-    uncounted = any(probe.event not in counted for probe in probes)
     missed = {name: count for name, count in counted.items() if count} if counted else None
-    return Bundle(missed, uncounted, lost, header, symbols, probes, no_areas)
+    # kprobe_profile has no fprobes (kernel/trace/trace_kprobe.c: probes_profile_seq_show)
+    each = bool(probes) and all(probe.event in counted for probe in probes)
+    return Bundle(missed, each, lost, header, symbols, probes, no_areas)

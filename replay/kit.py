@@ -17,23 +17,20 @@ from mmlist.replay.bundle import Bundle
 class Kit(msgspec.Struct, frozen=True):
     """`ours`: the kit made the log. `missed`: calls by event, above 0 only; `lost`: events; both None where nothing says it.
 
-    `counts`: a program of ours printed the log, which ends by saying how much it has printed.
+    `exact`: the kernel counted what each probe missed, and it is none. `counts`: a program of ours printed the log, which ends
+    by saying how much it has printed.
     """
 
     ours: bool = False
     counts: bool = False
     missed: dict[str, int] | None = None
+    exact: bool = False
     lost: int | None = None
 
     @property
     def holes(self) -> bool:
         """Whether the probes may have missed calls."""
         return self.ours and (self.missed is None or bool(self.missed))
-
-    @property
-    def exact(self) -> bool:
-        """Whether the kernel counted what the probes missed, and it is none."""
-        return self.missed is not None and not self.missed
 
     @property
     def loses(self) -> bool:
@@ -56,11 +53,10 @@ def kit(header: Mapping[str, object], bundle: Bundle, beside: Mapping[str, bytes
     for one in (said, bundle.missed):
         if one is not None:
             missed = (missed or {}) | {str(name): count for name, count in one.items() if count}
-    if bundle.uncounted and not missed:
-        missed = None
     lost = header.get("lost")
     counts = [count for count in (lost, bundle.lost) if isinstance(count, int) and _is_count(count)]
-    return Kit(True, False, missed, max(counts, default=None))
+    exact = missed is not None and not missed and (said is not None or bundle.each)
+    return Kit(True, False, missed, exact, max(counts, default=None))
 
 
 def _is_count(value: object) -> bool:

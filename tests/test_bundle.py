@@ -69,8 +69,19 @@ def test_types_are_counted_for_certain_where_no_area_was_in_use_before(
     tmp_path: Path, swaps: bytes, certainty: str
 ) -> None:
     log = (FIXTURES / "unknown" / "swapoff-left-entries-counted.trace").read_bytes()
-    said = packed(tmp_path / "b.tar.gz", log, {**WHOLE, parts.SWAPS_BEFORE: swaps})
-    assert certainties(said)["D5"] == RANK[certainty]
+    beside = {**WHOLE, parts.DEFINITIONS: b"p:mmlist/mmput mmput mm=$arg1:x64\n", parts.SWAPS_BEFORE: swaps}
+    assert certainties(packed(tmp_path / "b.tar.gz", log, beside))["D5"] == RANK[certainty]
+
+
+def test_no_birth_was_missed_where_the_kernel_counted_what_each_probe_missed(tmp_path: Path) -> None:
+    """It does so of kprobes, and of fprobes nowhere."""
+    log = (FIXTURES / "violating" / "users-raised-from-zero-stock.trace").read_bytes()
+    for kind, certainty in ((b"p", "proven"), (b"f", "likely")):
+        probes = {
+            parts.DEFINITIONS: kind + b":mmlist/mm_init mm_init mm=$arg1:x64\n",
+            parts.KPROBE_PROFILE: b"  mm_init 3 0\n" if kind == b"p" else b"  other 3 0\n",
+        }
+        assert certainties(packed(tmp_path / "b.tar.gz", log, WHOLE | probes))["C2"] == RANK[certainty]
 
 
 def test_events_that_only_the_buffers_statistics_know_of_are_a_loss(tmp_path: Path) -> None:

@@ -81,7 +81,8 @@ def test_no_part_that_is_gone_raises_a_certainty(tmp_path: Path, log: str, parts
         claims_no_more(told(packed(tmp_path / "c.tar.gz", text, {})), whole)
 
 
-EVERY = sorted((FIXTURES / "violating").glob("*.trace"))
+EVERY = [one for one in sorted((FIXTURES / "violating").glob("*.trace")) if b'"missed"' not in one.read_bytes()]
+"""Not those that bring what a kit counted with them."""
 
 
 @pytest.mark.parametrize("log", EVERY, ids=[path.stem for path in EVERY])
