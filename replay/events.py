@@ -225,6 +225,10 @@ class UnuseMm(Event, frozen=True, gc=False):
     type: int | None
 
 
+MOST_PAGES = 1 << 13
+"""Of a folio that is swapped as a whole: a page middle directory of arm64's 64 KiB pages."""
+
+
 class SwapAlloc(Event, frozen=True, gc=False):
     """A slot was handed out: `entry` is in use from here (get_swap_page, folio_alloc_swap).
 

@@ -14,7 +14,7 @@ from mmlist.replay.bound import Bound, Ending, Hole, Slip
 from mmlist.replay.events import Event, Lost, Swapoff, TaskExit, TaskNew
 from mmlist.replay.judge import Judge
 from mmlist.replay.log import Log
-from mmlist.replay.missing import PROBED, TAKEN_OUT, cut, in_words, missing
+from mmlist.replay.missing import in_words, incomplete, missing
 from mmlist.replay.model import State
 from mmlist.replay.model import changes as c
 from mmlist.replay.options import Options
@@ -73,12 +73,9 @@ class History:
 
     def _not_carried(self) -> None:
         """The log has ended: what it was only thought to carry, from its text, it does not."""
+        came, told = self.names | self.survey.enabled, ("fetched:", "kernel ")
         self.survey.names = frozenset(
-            name
-            for name in self.survey.names
-            if name.removeprefix("explicit:") in self.names
-            or name.startswith(("fetched:", "kernel "))
-            or name in self.survey.enabled
+            one for one in self.survey.names if one.removeprefix("explicit:") in came or one.startswith(told)
         )
         if self.state.last_inuse is not None:
             self.survey.names |= {"fetched:inuse"}
@@ -102,12 +99,9 @@ class History:
             self.judge.mistrust(self.late)
         yield from self._count_missing(ending)
         self._conclude(state, self.judge, self._last)
-        if cut(ending):
-            self.judge.incomplete(TAKEN_OUT)
-        if state.carries.whole and ending.probed and not self.setup.kit.exact:
-            self.judge.incomplete(PROBED)
         self._not_carried()
         self._settle_order()
+        self.judge.incomplete(incomplete(ending, self.setup.kit, whole=state.carries.whole))
         state.close()
         yield from self._drain()
         yield from self.tasks.values()

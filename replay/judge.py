@@ -213,8 +213,8 @@ class Judge:
                 violation.reason = f"releases of entries go unseen in this log: an mm ended at line {line} holding some"
 
     def incomplete(self, why: str) -> None:
-        """The log lacks entries, as shows only now, and they may be of anything: what rested on its being complete is likely."""
-        for violation in self.violations:
+        """What rested on the log being complete is likely, for the reason `why`, which shows only now; empty: it is complete."""
+        for violation in self.violations if why else ():
             if violation.certainty == "proven" and violation.reason.startswith(_COMPLETE):
                 violation.certainty, violation.reason = "likely", why
 

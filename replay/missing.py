@@ -46,18 +46,9 @@ lines are missing. One may be of a probe that missed a call, unless the header h
 probes some are left out by who wrote the log.
 """
 
-
-TAKEN_OUT = "the header has more entries than there are lines: a step that would explain it may have been taken out"
-"""Why nothing that rests on the log being complete is proven by a log that is `cut`."""
-
-PROBED = "probes stand further on in the log, which may have missed a step that would explain it"
-"""The same, where the log's beginning has no probes."""
-
-
-def cut(ending: Ending) -> bool:
-    """Whether somebody has taken lines out of the log: it has fewer than its header has entries. They may have been of others."""
-    # function_graph prints a call and its return as one line
-    return ending.dialect != "function_graph" and ending.machine.short(ending.ledger.records, _more(ending))
+_TAKEN_OUT = "the header has more entries than there are lines: a step that would explain it may have been taken out"
+_PROBED = "probes stand further on in the log, which may have missed a step that would explain it"
+"""Where the log's beginning has none."""
 
 
 class Missing(msgspec.Struct):
@@ -97,19 +88,35 @@ def missing(ending: Ending, kit: Kit, *, marked: bool, unfreed: int, probed: boo
     return Missing(kind, [LossRow(line, None, None, None, count, kind)], True)
 
 
+def incomplete(ending: Ending, kit: Kit, *, whole: bool) -> str:
+    """Why nothing that rests on the log being complete is proven by it; empty where nothing speaks against that.
+
+    `whole`: by its beginning no call can have been missed (Carries.whole).
+    """
+    if _cut(ending):
+        return _TAKEN_OUT
+    return _PROBED if whole and ending.probed and not kit.exact else ""
+
+
 def _sign(ending: Ending, unfreed: int, probed: bool) -> str:
     """What shows most that lines are missing where nothing marks it; empty where too little does."""
     unborn = ending.unborn if ending.ledger.records >= FEW else 0
     signs = {"unfreed": unfreed, "unentered": ending.unentered, "unborn": unborn}
     least = _SIGNS if probed else _SIGNS_BY_HAND
     shown = sum(signs.values())
-    if shown and cut(ending):
+    if shown and _cut(ending):
         shown += 1  # what was taken out was not of others alone
     return max(signs, key=lambda kind: signs[kind]) if shown >= least else ""
 
 
 def _one_cpu(ending: Ending) -> bool:
     return ending.machine.one_cpu(ending.last_times, ending.ledger.records, _more(ending))
+
+
+def _cut(ending: Ending) -> bool:
+    """Whether somebody has taken lines out of the log: it has fewer than its header has entries. They may have been of others."""
+    # function_graph prints a call and its return as one line
+    return ending.dialect != "function_graph" and ending.machine.short(ending.ledger.records, _more(ending))
 
 
 def _more(ending: Ending) -> int:

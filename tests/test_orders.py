@@ -115,6 +115,26 @@ def test_certain_is_what_holds_in_every_order(number: int, tmp_path: Path) -> No
     assert said == in_all
 
 
+def test_what_holds_in_every_order_of_a_log_that_was_cut_is_not_proven_by_its_being_complete(tmp_path: Path) -> None:
+    found = case(55)
+    assert found is not None
+    profile, before, tied, behind, cpus = found
+    match = _LINE.match(tied[0])
+    assert match is not None
+    together = [stamped(line, 0, cpu, match[5]) for line, cpu in zip(tied, cpus, strict=True)]
+    lines = [stamped(line, 0) for line in before] + together + [stamped(line, 0) for line in behind]
+    certainties = {}
+    for entries in (1, 9999):
+        path = tmp_path / f"{entries}.trace"
+        path.write_text(
+            "\n".join([lines[0], f"# entries-in-buffer/entries-written: {entries}/{entries}   #P:4", *lines[1:]])
+        )
+        violations = mmlist.run(path, mmlist.Options(profile=profile)).violations
+        certainties[entries] = {one.certainty for one in violations if one.code == "M11"}
+        assert any("it is so in all" in one.reason for one in violations) == (entries == 1)
+    assert certainties == {1: {"proven"}, 9999: {"likely"}}
+
+
 def records(*places: tuple[int, int]) -> list[Record]:
     """Records at (time, cpu), lines 1, 2, ..."""
     return [Record(At(line, 0, ts, cpu, 1, b""), "x", b"") for line, (ts, cpu) in enumerate(places, 1)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mmlist.replay.events import Event, Fetched, FetchedHead, FetchedInuse
+from mmlist.replay.events import MOST_PAGES, Event, Fetched, FetchedHead, FetchedInuse
 from mmlist.replay.record import At
 
 Fields = Mapping[str, bytes]
@@ -16,8 +16,6 @@ INIT_MM = 0
 _ERROR_POINTER = 0xFFFF_FFFF_FFFF_F001
 _MAX_FOLIO = 1 << 14
 """Pages of the largest folio (include/linux/mmzone.h: MAX_FOLIO_ORDER of 64 KiB page kernels)."""
-_SWAPPED_WHOLE = 1 << 13
-"""Pages of the largest folio that is swapped as one: a page middle directory of arm64's 64 KiB pages."""
 _PG_HEAD = 1 << 6
 """In the flags of a large folio, of kernels that have folio_dup_swap (include/linux/page-flags.h: enum pageflags)."""
 
@@ -91,7 +89,7 @@ def folio_pages(fields: Fields) -> int | None:
     if not flags & _PG_HEAD:
         return 1
     entry = swp_entry(fields)
-    fits = 1 < pages <= _SWAPPED_WHOLE and not pages & (pages - 1) and entry is not None and not entry % pages
+    fits = 1 < pages <= MOST_PAGES and not pages & (pages - 1) and entry is not None and not entry % pages
     return pages if fits else None
 
 

@@ -14,9 +14,6 @@ from mmlist.replay import events as e
 from mmlist.replay.model.holdings import Holdings
 from mmlist.replay.model.mm import Hold
 
-_MOST_PAGES = 1 << 13
-"""Of a folio that is swapped as a whole: a page middle directory of arm64's 64 KiB pages."""
-
 
 class Folios(Holdings):
     """What is not known of the slots behind the one that a line names."""
@@ -69,6 +66,6 @@ class Folios(Holdings):
 def _behind(value: int) -> Iterator[range]:
     """The slots that a folio whose first is `value` has more for being of 2, 4, 8 ... pages."""
     size = 1
-    while size < _MOST_PAGES and value % (2 * size) == 0:
+    while size < e.MOST_PAGES and value % (2 * size) == 0:
         yield range(value + size, value + 2 * size)
         size *= 2

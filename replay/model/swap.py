@@ -77,10 +77,9 @@ class SwapoffCall:
     """A swapoff that has begun. `walked` holds the mms it took hold of or walked, `inuse` the last fetch with its line."""
 
     __slots__ = (
-        "at", "drain", "drained_at", "ended", "fact", "found_empty",
-        "found_members", "idle_over", "idle_passes", "idle_since", "inuse", "inuse_at",
-        "inuse_begin", "inuse_by", "judged", "key", "left_behind", "line", "line_before", "maybe", "members", "met", "misplaced",
-        "missed", "pass_began", "passed_over", "refused", "round", "seen", "stalled", "told", "torn", "type",
+        "at", "drain", "drained_at", "ended", "fact", "found_empty", "found_members", "idle_over", "idle_passes", "idle_since",
+        "inuse", "inuse_at", "inuse_begin", "inuse_by", "judged", "key", "left_behind", "line", "line_before", "maybe", "members",
+        "met", "misplaced", "missed", "pass_began", "passed_over", "refused", "round", "seen", "stalled", "told", "torn", "type",
         "unuse_at", "unuse_ret", "visited", "walked", "walked_at",
     )  # fmt: skip
 
@@ -110,10 +109,8 @@ class SwapoffCall:
         self.unuse_ret: int | None = None
         self.unuse_at: At | None = None
         self.walked_at: At | None = None  # the last line of its walk
-        self.found_empty: At | None = (
-            None  # the last line on which it showed that nobody is on mmlist, as before on each
-        )
-        self.found_members = False  # a line of it showed that somebody is
+        self.found_empty: At | None = None  # the last line of it that showed mmlist, if it was empty on all of them
+        self.found_members = False  # on one it was not
         self.drained_at: At | None = None  # the first line that shows it draining
         self.members = 0  # when it drained
         self.idle_since: At | None = None  # the last line that left fewer entries, or the first of its walk

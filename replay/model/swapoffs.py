@@ -25,7 +25,7 @@ class Swapoffs(Areas):
     second: int | None = None
     last_alloc: At | None
     head_seen: tuple[At, bool] | None
-    """The last look at init_mm's node by a probe of swapoff, and whether mmlist was empty."""
+    """The last look at init_mm's node, but for those right behind a drain, and whether mmlist was empty."""
 
     drains_due: list[tuple[Drained, int]]
     """Drains beside an area in use, which a slot handed out before that time may have come to be in use only since."""
