@@ -27,6 +27,8 @@ NOT_COMPILED = frozenset(
     {"replay/model/carries.py", "replay/model/changes.py", "replay/model/profile.py", "replay/bind/reads.py"}
 )
 """Structs with options (frozen, gc), which mypyc would leave out; and a dict of its own making, which it would pass by."""
+HEADERS = '#include "__native_internal_mmlist.h"\n'
+"""Of mypyc's: the last that its modules include."""
 
 # The grammars under their full name, before anything is installed: the package `mmlist` of the tree's own folders.
 sys.modules["mmlist"] = package = ModuleType("mmlist")
@@ -92,7 +94,7 @@ def _compiled(work: Path) -> list[Any]:
     os.environ["MYPYPATH"] = str(tree.parent)
     try:
         # -O1: a third less to wait than for -O2, and as fast.
-        return list(
+        extensions = list(
             mypycify(
                 [*options, *files],
                 opt_level="1",
@@ -104,6 +106,17 @@ def _compiled(work: Path) -> list[Any]:
         )
     finally:
         os.chdir(before)
+    _read_attributes_at_once(work / "c")
+    return extensions
+
+
+def _read_attributes_at_once(folder: Path) -> None:
+    """Put replay/attributes.h behind the headers of what mypyc wrote into `folder`."""
+    shutil.copyfile(ROOT / "replay" / "attributes.h", folder / "attributes.h")
+    for path in folder.glob("__native_mmlist___*.c"):
+        head, found, rest = path.read_text(encoding="utf-8").partition(HEADERS)
+        if found:
+            path.write_text(f'{head}{HEADERS}#include "attributes.h"\n{rest}', encoding="utf-8")
 
 
 class Modules(build_py):

@@ -27,7 +27,14 @@ COMPILED = (
 """Where an event or a fact passes. Invariants hear of changes only, which are few: compiled they gain nothing."""
 NOT_USED = ("MMLIST_SOURCES", "MMLIST_PURE")
 """Set in the environment, either of these has the sources run; the second also does without the scanner of the grammars."""
-SEEN = ("replay/events.py", "replay/facts.py", "replay/record.py", "replay/invariants/base.py", "setup.py")
+SEEN = (
+    "replay/events.py",
+    "replay/facts.py",
+    "replay/record.py",
+    "replay/invariants/base.py",
+    "replay/attributes.h",
+    "setup.py",
+)
 """What the compiled code knows by heart, besides: the types that it handles."""
 
 
