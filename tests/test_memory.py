@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from recorded import LOGS
+
 from mmlist.replay import facts as f
 from mmlist.replay.history import History
 from mmlist.replay.log import Log
@@ -59,3 +61,28 @@ def test_lives_that_are_over_leave_nothing_behind(tmp_path: Path) -> None:
     assert largest < TASKS / 2, largest
     assert sorted(span.pid for span in spans) == [10, 15, *range(1000, 1000 + TASKS)]
     assert all(span.exit_line is not None for span in spans if span.pid >= 1000)
+
+
+def test_a_line_that_names_thousands_of_slots_leaves_no_more_than_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "wide.trace"
+    wide = "p-{pid} [000] .....  {i}.000010: swap_duplicate: (swap_duplicate+0x0/0x40) entry={entry:#x} nr=8192\n"
+    path.write_text("# tracer: nop\n#\n" + "".join(wide.format(pid=100 + i, i=i, entry=8192 * i) for i in range(140)))
+    history = History(Log.open(str(path)), Options())
+    history.state.most_entries = 20_000
+    facts = list(history.facts())
+    assert not [one for one in facts if isinstance(one, f.Violation)]
+    assert len(history.state.entries) <= 20_000 + 8192
+    assert sum(map(len, history.state.pending_duplicates.values())) <= 128 * 8192
+    assert history.state.loss_seq, "128 tasks with thousands of duplicates each: more is not kept in mind"
+
+
+def test_what_leaves_memory_accuses_nobody() -> None:
+    for path in LOGS:
+        told = [_told(str(path), most) for most in (1 << 18, 2)]
+        assert told[1] <= told[0], path
+
+
+def _told(path: str, most_entries: int) -> set[tuple[str, int, str]]:
+    history = History(Log.open(path), Options())
+    history.state.most_entries = most_entries
+    return {(one.code, one.at.line, one.certainty) for one in history.facts() if isinstance(one, f.Violation)}

@@ -46,11 +46,13 @@ class State(Keepers):
         """See Core."""
         super().__init__(profile, carries, mmlist_offset=mmlist_offset, init_mm=init_mm, shift=shift, grain=grain)
         self.pending_duplicates: dict[int, dict[int, At]] = {}
+        self.hoarders = set()
         self.last_alloc = None
         self.head_seen = None
         self.drains_due = []
         self.at_rest = deque()
         self.most_at_rest = 1 << 16
+        self.most_entries = 1 << 18
         self.early_joins: dict[int, JoinedEarly] = {}
         self.transients: dict[int, Got] = {}
         self.suspects: dict[tuple[int, int], tuple[Unlisted, set[int]]] = {}
@@ -102,6 +104,8 @@ class State(Keepers):
         self.changes = []
         self.now = at = event.at
         self.ties.note(event)
+        if len(self.entries) > self.most_entries:
+            self.forget_entries()
         if at.cpu not in self.cpus:
             self.cpus.add(at.cpu)
         if self.deferred and at.cpu in self.deferred:

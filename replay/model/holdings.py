@@ -19,7 +19,10 @@ UNDERFLOW_26 = 0xFFFF
 """The same in an unsigned short, where 255 is a count like any other (2.6 mm/swapfile.c: swap_entry_free)."""
 
 _PENDING = 4096
-"""Duplicates of one task that wait for their pte; shmem's never come, so the oldest go."""
+"""Duplicates of one task that wait for their pte; shmem's never come, so of more the oldest go."""
+_HOARDED = 256
+_HOARDERS = 128
+"""So many tasks may have more than _HOARDED of them; no kernel does that, and a log that does is not to fill the memory."""
 
 _HAS_CACHE = 0x40
 _CONTINUED = 0x80
@@ -29,12 +32,15 @@ class Holdings(Numbers, ABC):
     """The steps on swap entries."""
 
     pending_duplicates: dict[int, dict[int, At]]
+    hoarders: set[int]
     suspects: dict[tuple[int, int], tuple[Unlisted, set[int]]]
     early_joins: dict[int, JoinedEarly]
     swapons: dict[int, e.Swapon]
     at_rest: deque[int]
     most_at_rest: int
     """Entries that were freed, and that nobody is known to hold, which are kept: of older ones nothing is known any more."""
+    most_entries: int
+    """Entries that are kept whatever their count is, if nobody is known to hold them."""
 
     def swapoff_of(self, at: At) -> SwapoffCall | None:
         """The swapoff that the task of `at` is in."""
@@ -47,6 +53,10 @@ class Holdings(Numbers, ABC):
     @abstractmethod
     def place_assigned(self, mm: Mm, why: str, at: At) -> None:
         """Judge where the join was that comes with an assignment."""
+
+    @abstractmethod
+    def on_lost(self, event: e.Lost) -> None:
+        """What was known may have changed unseen."""
 
     @abstractmethod
     def drained_one(self, call: SwapoffCall, at: At) -> None:
@@ -67,6 +77,16 @@ class Holdings(Numbers, ABC):
         if entry is None:
             entry = self.entries[value] = Entry()
         return entry
+
+    def forget_entries(self) -> None:
+        """Of the entries that no mm is known to hold, half leave the model: those that have been in it for longest.
+
+        In the swap cache, or shmem's, or held unseen: a line may name more of them than it has bytes.
+        """
+        unheld = [value for value, entry in self.entries.items() if entry.holders is None]
+        self.most_entries = max(self.most_entries, 2 * (len(self.entries) - len(unheld)))
+        for value in unheld[: len(unheld) // 2 + 1]:
+            del self.entries[value]
 
     def name(self, value: int, at: At, what: str, mm: Mm | None) -> None:
         """An entry was named: its area cannot be one that a swapoff emptied and closed, and no swapon is opening again."""
@@ -101,8 +121,18 @@ class Holdings(Numbers, ABC):
             self.name(value, event.at, "swap_duplicate", mm)
             pending[value] = event.at
             self._count(value, event.at, "duplicate", 1, mm)
-        while len(pending) > _PENDING:
-            del pending[next(iter(pending))]
+        if len(pending) > _HOARDED:
+            self._hoards(key, pending, event)
+
+    def _hoards(self, key: int, pending: dict[int, At], event: e.SwapDuplicate) -> None:
+        """Task `key` has many duplicates that wait: room for some, and for those of `event` whatever they are."""
+        if len(pending) > _PENDING:  # anew: one that shrinks keeps its room
+            self.pending_duplicates[key] = dict(list(pending.items())[-max(_PENDING // 2, event.nr) :])
+        self.hoarders.add(key)
+        if len(self.hoarders) > _HOARDERS:
+            self.hoarders = {one for one, its in self.pending_duplicates.items() if len(its) > _HOARDED}
+            if len(self.hoarders) > _HOARDERS:  # no more is known than where events were lost
+                self.on_lost(e.Lost(event.at, None, None, None, None, ""))
 
     def on_swap_free(self, event: e.SwapFree) -> None:
         """mm/swapfile.c: swap_free: the count goes down."""
