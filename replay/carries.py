@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from mmlist.replay.model import Carries
 
 _UNRECORDED = {
-    "swap_clear": {"swap_assign": 64, "swap_free": 16},
-    "swap_assign": {"swap_clear": 64},
-    "mmlist_add": {"mmlist_del": 32},
+    "swap_clear": {"swap_assign": 32, "swap_free": 8},
+    "swap_assign": {"swap_clear": 16},
+    "mmlist_add": {"mmlist_del": 16},
     "mmgrab": {"mmdrop": 16},
     "mmdrop": {"mmgrab": 16, "mm_free": 16},
 }
@@ -104,6 +104,7 @@ def carries(
         unborrows=has("kthread_unuse_mm") or (found_26 and has("unuse_mm")) or (borrows and not reborrows),
         locks={"lock_acquire", "lock_release"} <= names | text_names,
         gets_explicit="mmput" in explicit and ("mmget" in explicit or not threads),
+        puts_explicit="mmput" in explicit,
         visits_explicit="mmlist_visit" in explicit | text_names,
         explicit=explicit | ({"kthread_unuse_mm"} if found_26 and "unuse_mm" in explicit else set()),
         whole=pure or exact,

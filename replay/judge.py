@@ -110,13 +110,22 @@ class Judge:
         """The model has stepped on a line after a violation, which the clock may not set after it: it may explain it."""
         self.recent = [one for one in self.recent if not _over(one.violation.at, at, self._state.grain)]
         for one in self.recent:
+            violation, unordered = one.violation, self._unordered.get(one.violation.id)
+            if violation.certainty == "undecided" and unordered is None:
+                continue
             doubt = self._state.ties.doubt(one.subjects, one.since)
-            violation = one.violation
-            if doubt is not None and violation.certainty != "undecided":
-                lines = self._state.ties.lines(one.subjects, one.since)
-                if lines:
-                    self._unordered[violation.id] = _Unordered(violation.certainty, violation.reason, lines)
-                violation.certainty, violation.reason = "undecided", _either(doubt.one, doubt.other)
+            if doubt is None:
+                continue
+            lines = self._state.ties.lines(one.subjects, one.since)
+            if unordered is not None:  # by the lines before this one
+                if lines is None:
+                    del self._unordered[violation.id]
+                else:
+                    unordered.lines |= lines
+                continue
+            if lines:
+                self._unordered[violation.id] = _Unordered(violation.certainty, violation.reason, lines)
+            violation.certainty, violation.reason = "undecided", _either(doubt.one, doubt.other)
 
     def _add(self, invariant: Invariant, finding: Finding) -> None:
         certainty, reason = self._certainty(finding)

@@ -94,7 +94,7 @@ def test_what_the_log_carries():
 
 
 def test_what_never_comes_in_a_long_log_was_not_recorded():
-    dels = "\n".join(f"mmlist_del mm={mm:#x} why=1" for mm in range(0x1000, 0x1000 + 32 * 0x100, 0x100))
+    dels = "\n".join(f"mmlist_del mm={mm:#x} why=1" for mm in range(0x1000, 0x1000 + 16 * 0x100, 0x100))
     short, long = look(dels[: dels.rindex("\n")]), look(dels)
     assert short.carries.leaves_explicit and short.carries.joins_explicit
     assert long.carries.leaves_explicit and not long.carries.joins_explicit
@@ -104,8 +104,8 @@ def test_what_never_comes_in_a_long_log_was_not_recorded():
 
 
 def test_clears_are_not_recorded_where_frees_come_without_them():
-    assigns = "\n".join(f"swap_assign mm=0x1000 entry={entry} why=1" for entry in range(64))
-    frees = "\n".join(f"swap_free entry={entry}" for entry in range(16))
+    assigns = "\n".join(f"swap_assign mm=0x1000 entry={entry} why=1" for entry in range(32))
+    frees = "\n".join(f"swap_free entry={entry}" for entry in range(8))
     assert look(assigns).carries.clears_explicit  # nothing was let go of
     assert not look(f"{assigns}\n{frees}").carries.clears_explicit
 

@@ -13,7 +13,7 @@ Kernel reference
 
 Limits
     mm_users is taken from a fetch at the free, or from explicit counts; or a task is known to have the mm that has made no put of
-    it: where puts are explicit, and only of tasks that an exec or task_newtask of their own shows with it.
+    it: where puts are explicit, and only of tasks that an exec, a fork or task_newtask of their own shows with it.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _kept(change: Kept, state: State) -> Finding:
         ],
         mm,
         since=change.since,
-        explicit=state.carries.gets_explicit,
+        explicit=state.carries.puts_explicit,
         order=[(change.since, zero)],
         follows=[("C5", mm), ("C2", mm), ("C3", mm), ("C1", mm)],
     )

@@ -151,8 +151,7 @@ class State(Keepers):
         self.kept_settled(None)
         for key in list(self.early_joins):
             self.joined_early(key)
-        for got in self.transients.values():
-            self.emit(got)
+        self.changes += self.still_got()
         for drain in self.stray.values():
             if drain.decided:
                 self.emit(drain)

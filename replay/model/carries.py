@@ -39,6 +39,7 @@ class Carries(msgspec.Struct, frozen=True):
     locks: bool = False  # lock_acquire and lock_release
     visits_explicit: bool = False  # swapoff's own gets
     gets_explicit: bool = False  # mm_users can be counted: gets and puts are explicit
+    puts_explicit: bool = False
     explicit: frozenset[str] = frozenset()  # what comes as an event of layer A; kthread_unuse_mm also as 2.6's unuse_mm
     whole: bool = False  # no call was missed: the log has no probes, or its capture says that they missed none
 

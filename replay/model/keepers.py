@@ -48,10 +48,17 @@ class Keepers(Owners):
         pid, mm = event.pid, self.mms.get(event.mm)
         if pid != event.at.pid:
             self._leaves_it(pid)
-            if mm is not None and self.carries.gets_explicit:
+            if mm is not None and self.carries.puts_explicit:
                 self.given[pid] = mm.address, mm.generation
             return
         self._keeps(pid, mm, event.at)
+
+    def on_mm_fork(self, event: e.MmFork) -> None:
+        """A task that forks has the mm that is copied (kernel/fork.c: copy_mm takes current's)."""
+        super().on_mm_fork(event)
+        pid, mm = event.at.pid, self.mms.get(event.parent)
+        if pid and pid not in self.keeps and mm is not None and not mm.dying:
+            self._keeps(pid, mm, event.at)
 
     def on_exec_mmap(self, event: e.ExecMmap) -> None:
         """A thread that execs takes the pid of its group's first (fs/exec.c: de_thread): who it was, has left its mm."""
@@ -120,13 +127,7 @@ class Keepers(Owners):
         if mm is None:
             return
         for pid, since in self._forget(mm).items():
-            if (
-                since is not None
-                and pid != event.at.pid
-                and mm.zero is not None
-                and self.counts(mm)
-                and not self.tied(since, mm.zero)
-            ):
+            if since is not None and mm.zero is not None and not self.tied(since, mm.zero):
                 self.freed_kept.append(Kept(event.at, mm, pid, since))
 
     def kept_settled(self, at: At | None) -> None:
@@ -139,7 +140,7 @@ class Keepers(Owners):
 
     def _keeps(self, pid: int, mm: Mm | None, at: At) -> None:
         self._leaves_it(pid)
-        if mm is not None and self.carries.gets_explicit:
+        if mm is not None and self.carries.puts_explicit:
             self.keeps[pid] = mm
             self.keepers.setdefault(mm, {})[pid] = at
 

@@ -111,8 +111,13 @@ class Lives(Memberships):
 
     def not_transient(self, event: e.Event) -> None:
         """2.6.10's swapoff raises a dying mm to 1 and at once back to 0; anything else in between makes it a get."""
-        got = self.transients.get(self.key(event.at))
+        key = self.key(event.at)
+        got = self.transients.get(key)
         if got is None or event.at is got.at or isinstance(event, e.Fetched):
+            return
+        if self._puts_back_unseen(key):
+            del self.transients[key]
+            got.mm.users = None
             return
         back = isinstance(event, e.Mmput) or (isinstance(event, e.MmlistVisit) and not event.got)
         if not (back and event.mm == got.mm.address):  # type: ignore[attr-defined]
@@ -121,7 +126,15 @@ class Lives(Memberships):
                 got.mm.users = None if got.before is None else got.mm.users + 1
             got.mm.users_at = got.at
         if not isinstance(event, e.Mmput) or event.mm != got.mm.address:
-            del self.transients[self.key(event.at)]
+            del self.transients[key]
+
+    def still_got(self) -> list[Got]:
+        """At the log's end: who was raised, and not put back."""
+        return [got for key, got in self.transients.items() if not self._puts_back_unseen(key)]
+
+    def _puts_back_unseen(self, key: int) -> bool:
+        """Whether task `key` may be in a swapoff, and no visit would say that it puts back what it raised."""
+        return not self.carries.visits_explicit and (key in self.swapoffs or not self.carries.swapoffs_visible)
 
     # --- mm_users ----------------------------------------------------------------------------------------------------
 

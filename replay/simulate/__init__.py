@@ -26,6 +26,8 @@ __all__ = ["BUGS", "DIALECTS", "PROFILES", "VIEWS", "Bug", "Settings", "Simulati
 
 _AT_ONCE = 512  # turns between two looks at the ring buffer
 _STUCK = 20_000  # turns without a line: the machine hangs
+_LEAKED = 12_000_000_000  # an mm has outlived its tasks by so much for a user that was never put: nanoseconds
+_LATER = 4  # times as many lines as were wanted, at most, until it has
 
 
 class Truth(msgspec.Struct):
@@ -55,6 +57,7 @@ class Simulation:
         # Damage has dice of its own, so that it does not change what happens.
         self.printer = Printer(settings, Random(settings.seed ^ 0x5EED))
         self.ended = "cut"
+        self._taskless: dict[tuple[int, int], int] = {}  # mms that nobody has, by index and generation, and since when
 
     def lines(self) -> Iterator[str]:
         """The log, a line at a time, without line ends."""
@@ -64,7 +67,7 @@ class Simulation:
             yield text
         boot(self.kernel)
         silent = 0
-        while printer.printed < wanted and silent < _STUCK:
+        while (self._shows_later() or printer.printed < wanted) and silent < _STUCK:
             before = ring.count
             try:
                 for _ in range(_AT_ONCE):
@@ -77,6 +80,18 @@ class Simulation:
         else:
             self.ended = "stuck" if silent else "cut"
         yield from printer.lines(ring.take(last=True))
+
+    def _shows_later(self) -> bool:
+        """Whether a user was forgotten, and no mm has outlived its tasks by so much yet that it can be told."""
+        kernel = self.kernel
+        if kernel.bug is None or kernel.bug.root != "C6" or not kernel.fired:
+            return False
+        had = {id(task.mm) for task in kernel.tasks.values()}
+        now = kernel.ring.now
+        left = [mm for mm in kernel.mms if mm.born and mm.users > 0 and id(mm) not in had]
+        self._taskless = {(mm.addr, mm.generation): self._taskless.get((mm.addr, mm.generation), now) for mm in left}
+        told = any(now - since > _LEAKED for since in self._taskless.values())
+        return not told and self.printer.printed < _LATER * self.settings.lines
 
     def truth(self) -> Truth:
         """What the log should be found to say."""
