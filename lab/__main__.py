@@ -14,6 +14,7 @@ from lab import guest, judged
 from lab.debian import Debian, Unavailable, codename
 
 FOLDER = Path(".lab")
+WORKLOADS = ("workload", "random")
 PROGRAMS = ("trace-cmd", "perf", "bpftrace")
 _PACKAGES = {"trace-cmd": "trace-cmd", "perf": "linux-perf", "bpftrace": "bpftrace"}
 MMLIST = [sys.executable, "-m", "mmlist"]
@@ -40,6 +41,8 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--arch", default="amd64", choices=sorted(guest.MACHINES), help="of the kernels [%(default)s]")
     parser.add_argument("--pages", type=int, default=256, help="of each process that is paged out [%(default)s]")
+    parser.add_argument("--seed", type=int, default=1, help="of what is done at random [%(default)s]")
+    parser.add_argument("--seconds", type=int, default=8, help="for which it is done [%(default)s]")
     return parser.parse_args()
 
 
@@ -51,7 +54,7 @@ def _lab(given: argparse.Namespace) -> int:
     folder = FOLDER.resolve() / given.arch
     folder.mkdir(parents=True, exist_ok=True)
     hold(folder)
-    workload = guest.workload(given.arch, folder / "workload")
+    workloads = {name: guest.program(given.arch, name, folder) for name in WORKLOADS}
     home = codename()
     suites = given.suite or [home, f"{home}-backports"]
     debian = Debian(folder / "apt", given.arch, sorted({home, *suites}))
@@ -62,7 +65,7 @@ def _lab(given: argparse.Namespace) -> int:
     failed, booted = [], 0
     for suite in suites:
         try:
-            failed += [f"{suite}: {one}" for one in _kernel(debian, suite, tools, workload, given.pages)]
+            failed += [f"{suite}: {one}" for one in _kernel(debian, suite, tools, workloads, given)]
             booted += 1
         except Unavailable as error:
             print(f"lab: {suite} skipped: {error}")
@@ -82,7 +85,9 @@ def hold(folder: Path) -> None:
         raise Unavailable(f"another lab is at work in {folder}") from None
 
 
-def _kernel(debian: Debian, suite: str, tools: Path, workload: bytes, pages: int) -> list[str]:
+def _kernel(
+    debian: Debian, suite: str, tools: Path, workloads: dict[str, bytes], given: argparse.Namespace
+) -> list[str]:
     """The kernel of one suite, from its package to its verdict; answers with what is not as it should be."""
     packages = debian.kernel(suite)
     release = packages[0].partition("-")[2].partition("-")[2]
@@ -90,8 +95,9 @@ def _kernel(debian: Debian, suite: str, tools: Path, workload: bytes, pages: int
     print(f"--- {suite}: {release}")
     debian.unpacked(packages, suite, folder / "kernel")
     image = next(path for path in sorted((folder / "kernel").rglob("vmlinuz*")) if path.is_file())
-    scripts = {"pages": f"{pages}\n".encode(), **_scripts(image)}
-    initrd, missing = guest.packed(folder / "kernel", tools, scripts, workload, PROGRAMS)
+    scripts = {"pages": f"{given.pages}\n".encode(), **_scripts(image)}
+    scripts["at_random"] = f"{given.seed} {given.seconds}\n".encode()
+    initrd, missing = guest.packed(folder / "kernel", tools, scripts, workloads, PROGRAMS)
     for program in missing:
         print(f"lab: without {program}: {suite} has no package of it")
     try:

@@ -46,28 +46,28 @@ MACHINES = {
 }  # fmt: skip
 
 
-def workload(arch: str, into: Path) -> bytes:
-    """The workload, linked statically. Raises Unavailable without a compiler that can."""
+def program(arch: str, name: str, folder: Path) -> bytes:
+    """What is made of `name`.c, linked statically, in `folder`. Raises Unavailable without a compiler that can."""
     compiler = shutil.which(MACHINES[arch].compiler)
     if compiler is None:
-        raise Unavailable(f"no {MACHINES[arch].compiler}, which makes the workload")
-    source = Path(__file__).with_name("workload.c")
+        raise Unavailable(f"no {MACHINES[arch].compiler}, which makes the workloads")
+    source, into = Path(__file__).with_name(f"{name}.c"), folder / name
     command = [compiler, "-O2", "-Wall", "-static", "-pthread", "-o", str(into), str(source)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise Unavailable(f"{MACHINES[arch].compiler} makes no workload: {done.stderr.strip()[-500:]}")
+        raise Unavailable(f"{MACHINES[arch].compiler} makes no {name}: {done.stderr.strip()[-500:]}")
     return into.read_bytes()
 
 
 def packed(
-    kernel: Path, tools: Path, scripts: Mapping[str, bytes], workload: bytes, programs: Sequence[str]
+    kernel: Path, tools: Path, scripts: Mapping[str, bytes], workloads: Mapping[str, bytes], programs: Sequence[str]
 ) -> tuple[bytes, list[str]]:
     """The initramfs for the kernel unpacked in `kernel`, and those of `programs` that the packages in `tools` lack."""
     loaded = initramfs.modules(kernel, MODULES)
     files = {f"lab/{name}": (0o100644, data) for name, data in loaded.items()}
     files |= {f"lab/{name}": (0o100644, data) for name, data in scripts.items()}
     files["lab/modules"] = 0o100644, "".join(f"{name}\n" for name in loaded).encode()
-    files["lab/workload"] = 0o100755, workload
+    files |= {f"lab/{name}": (0o100755, data) for name, data in workloads.items()}
     files["init"] = 0o100755, Path(__file__).with_name("init.sh").read_bytes()
     files["bin/busybox"] = 0o100755, next(tools.glob("**/bin/busybox")).read_bytes()
     missing = [name for name in programs if not initramfs.program(tools, name, files)]

@@ -26,11 +26,14 @@ run() { # phase, what, command...: its output into the phase's log
     result "$phase" $? "$what"
 }
 
-work() { # phase, pages
+work() { # phase, what is done to the two swap areas: a program and its arguments
     mkswap /dev/vda >/dev/null
     mkswap /dev/vdb >/dev/null
-    /lab/workload /dev/vda /dev/vdb "$2" >"/out/$1.workload.log" 2>&1
-    result "$1" $? workload
+    program=$2 what=$1
+    shift 2
+    "/lab/$program" /dev/vda /dev/vdb "$@" >"/out/$what.workload.log" 2>&1
+    result "$what" $? workload
+    set -- "$what"
     tail -n 1 "/out/$1.workload.log"
     swapoff -a 2>/dev/null # what a workload that failed has left on
 }
@@ -51,7 +54,7 @@ captured() { # phase: what the script records; trace-cmd and perf record the sam
         exec 3<>/tmp/ask 4<>/tmp/answer
         told enable
     fi
-    work "$1" "$2"
+    work "$1" workload "$2"
     if [ -n "${recorder-}" ]; then
         told disable
         kill -INT $recorder
@@ -120,7 +123,7 @@ recorded() { # phase: by trace-cmd, perf or bpftrace, ended as a person ends it
         sleep 1
     done
     [ "$1" != perf ] || sleep 3 # nothing says when it has opened all of them
-    work "$1" "$2"
+    work "$1" workload "$2"
     [ "$1" != bpftrace ] || read_all trace.txt
     # shellcheck disable=SC2046 # trace-cmd has a process for each CPU
     kill -INT $(pidof "$1")
@@ -132,6 +135,16 @@ recorded() { # phase: by trace-cmd, perf or bpftrace, ended as a person ends it
     errors "$1"
 }
 
+at_random() { # seed, seconds: what no script of steps comes to
+    export MMLIST_BUFFER_KB=65536
+    run random start sh /lab/kprobe start
+    work random random "$1" "$2"
+    run random stop sh /lab/kprobe stop
+    run random bundle sh /lab/kprobe bundle /out/random.tar.gz
+    unset MMLIST_BUFFER_KB
+    errors random
+}
+
 while read -r module; do
     insmod "/lab/$module" || say "cannot load $module"
 done </lab/modules
@@ -140,6 +153,10 @@ uname -a >/out/uname.txt
 for phase in kprobe fprobe; do
     [ ! -f /lab/$phase ] || captured $phase "$(cat /lab/pages)"
 done
+mkdir /cgroup
+mount -t cgroup2 none /cgroup
+# shellcheck disable=SC2046 # words
+[ ! -f /lab/at_random ] || at_random $(cat /lab/at_random)
 for phase in trace-cmd perf bpftrace; do
     [ ! -f /lab/$phase ] || [ ! -x /usr/bin/$phase ] || recorded $phase 64
 done

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab import debian, initramfs, judged
-from lab.__main__ import hold
+from lab.__main__ import WORKLOADS, hold
 
 LAB = Path(__file__).parent.parent / "lab"
 
@@ -70,10 +70,11 @@ def test_init_is_sound(shell: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_workload_compiles_without_a_warning() -> None:
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_workload_compiles_without_a_warning(name: str) -> None:
     if shutil.which("gcc") is None:
         pytest.skip("no gcc here")
-    command = ["gcc", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", LAB / "workload.c"]
+    command = ["gcc", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", LAB / f"{name}.c"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 
