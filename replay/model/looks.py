@@ -159,7 +159,7 @@ class Looks(Lives):
         drained = self.swapoffs or mm.drained is not None or self.drained_since(mm)
         if drained or (over is not None and over.seq > mm.listed_seq) or not self.list_known(mm):
             return
-        if not self.carries.swapoffs_visible or mm.born is None:
+        if not self._drains_show() or mm.born is None:
             return
         if mm.dying:
             if mm.joined is None and mm.duplicated is None and self.carries.joins_visible:
@@ -174,7 +174,7 @@ class Looks(Lives):
         over = self.swapoff_over
         if mm.dying or not mm.confirmed or mm.listed != MEMBER or not self.list_known(mm) or self.offset is None:
             return
-        if not self.carries.births or not self.carries.swapoffs_visible or self.swapoffs:
+        if not self.carries.births or not self._drains_show() or self.swapoffs:
             return
         if over is not None and over.seq > mm.listed_seq:
             return
@@ -182,6 +182,10 @@ class Looks(Lives):
             return
         own = mm.address + self.offset
         self.broken_look(at, mm, "unlinked", own, own, name, sure=False, since=mm.joined)
+
+    def _drains_show(self) -> bool:
+        """Whether a drain by a swapoff from before the log would show: by its removals, or in that it returns."""
+        return self.carries.swapoffs_visible and (self.carries.swapoffs_complete or self.carries.leaves_explicit)
 
     def _linked_before(self, mm: Mm) -> bool:
         """Whether the look that showed `mm` to have joined is over: its CPU has gone on, and showed it linked again."""
