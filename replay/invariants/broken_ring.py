@@ -16,7 +16,8 @@ Limits
     Needs fetched links. Judged are looks that no order of correct steps gives: both links at one mm that is not init_mm;
     one link at the node itself and one not, with no join or drain under way (at most likely: probes read the two one after
     the other); a link at an mm that was freed; a new node that is not self-linked; a live mm's node poisoned, or self-linked
-    after the list itself showed it linked, with no swapoff about; a linked node that nothing joined (these three rest on
+    after the list itself showed it linked, with no swapoff about, nor one from before the log whose return or removals
+    would not show; a linked node that nothing joined (these three rest on
     steps that did not come). Neighbours in another order than the model's are not judged: joins of two CPUs are ordered
     by mmlist_lock alone, which the log does not show. A drain that poisons is D2, a child and its parent on a ring of two
     M8, a last mmput that poisons a node which never joined M11.

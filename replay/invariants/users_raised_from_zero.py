@@ -13,7 +13,8 @@ Kernel reference
 
 Limits
     Zero is taken from __mmput, exit_mmap, a fetched 0 or explicit counts, never from a probed `mmput users=1`, which is
-    racy. Where the log shows neither births nor frees, an address may have been reused unseen.
+    racy. Where the log shows neither births nor frees, an address may have been reused unseen. That 2.6.10's swapoff puts
+    back what it raised, its visits say: where they were not recorded, a get in a swapoff is none.
 """
 
 from __future__ import annotations
