@@ -196,8 +196,10 @@ static void with_threads(void)
 	pthread_t threads[3];
 	int count = 0;
 
-	while (count < 3 && !pthread_create(&threads[count], NULL, in_thread, NULL) && below(2))
-		count++;
+	do {
+		if (pthread_create(&threads[count], NULL, in_thread, NULL))
+			break;
+	} while (++count < 3 && below(2));
 	while (count)
 		pthread_join(threads[--count], NULL);
 }

@@ -34,6 +34,7 @@ def carries(
     unuse_clears: bool,
     reborrows: bool = False,
     unsized: bool = False,
+    swapoff_before: int = 0,
     found_26: bool,
     exact: bool = False,
 ) -> Carries:
@@ -41,7 +42,7 @@ def carries(
 
     `pure`: it has no probes. `threads`: tasks share an mm (CLONE_VM). `unuse_clears`: swap_clear tells of swapoff's own
     releases. `reborrows`: a task borrowed an mm twice, and never gave one back. `unsized`: its probes on frees of several
-    entries do not say how many. `found_26`: its kernel is of before 5.10. `exact`: its capture counted what probes missed: none.
+    entries do not say how many. `swapoff_before`: as in Carries. `found_26`: its kernel is of before 5.10. `exact`: its capture counted what probes missed: none.
     """
     names = frozenset(seen)
 
@@ -105,6 +106,7 @@ def carries(
         locks={"lock_acquire", "lock_release"} <= names | text_names,
         gets_explicit="mmput" in explicit and ("mmget" in explicit or not threads),
         puts_explicit="mmput" in explicit,
+        swapoff_before=swapoff_before,
         visits_explicit="mmlist_visit" in explicit | text_names,
         explicit=explicit | ({"kthread_unuse_mm"} if found_26 and "unuse_mm" in explicit else set()),
         whole=pure or exact,

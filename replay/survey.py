@@ -141,6 +141,8 @@ class _Votes:
         self.borrowers: set[int | None] = set()
         self.reborrows = False
         self.threads = 0
+        self.swapoffs: set[int | None] = set()  # tasks in one
+        self.swapoff_before = 0
         self.entry_max = 0
 
     def take(self, record: Record) -> None:
@@ -180,6 +182,12 @@ class _Votes:
             self.borrowers.discard(record.at.pid)
         if name == "swap_clear" and f.get("why") in (b"3", b"unuse"):
             self.unuse_clears = True
+        if name == "swapoff":
+            self.swapoffs.add(record.at.pid)
+        elif name == "swapoff_ret":
+            if record.at.pid not in self.swapoffs and number(f.get("ret", b"0")) == 0:
+                self.swapoff_before = record.at.line
+            self.swapoffs.discard(record.at.pid)
         if "entry" in f and (entry := number(f["entry"])) is not None and entry < 1 << 63:
             self.entry_max = max(self.entry_max, entry)
 
@@ -278,6 +286,7 @@ def survey(
         unuse_clears=votes.unuse_clears,
         reborrows=votes.reborrows,
         unsized=votes.unsized,
+        swapoff_before=votes.swapoff_before,
         found_26=found.aio_names,
         exact=exact,
     )

@@ -28,6 +28,7 @@ class Carries(msgspec.Struct, frozen=True):
     swapons_visible: bool = False  # swapon's return
     swapoffs_visible: bool = False  # where swapoff begins
     swapoffs_complete: bool = False  # where it ends, too: also of one that began before the log
+    swapoff_before: int = 0  # the line at which the last one returns that began before the log, and succeeded
     walks_visible: bool = False  # swapoff's walk over page tables, apart from its taking hold of an mm
     puts_visible: bool = False  # mmput
     exit_visible: bool = False  # exit_mmap

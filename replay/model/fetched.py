@@ -189,7 +189,7 @@ class Observed(Links):
             mm.listed, mm.listed_seq = OFF, at.seq
             return True
         calls = [call for call in self.swapoffs.values() if self.may_drain(call)]
-        if self.drained_since(mm):
+        if self.drained_since(mm) or self.drained_before(at):
             self.leave(mm, "drain", at, observed=False, seen=name)
         elif calls:
             for call in calls:

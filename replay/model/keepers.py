@@ -24,6 +24,8 @@ class Keepers(Owners):
     """Gets less puts of each task that never had the mm."""
     given: dict[int, tuple[int, int]]
     """By the pid of a child that may not come to be, the mm that its fork made: its address and generation."""
+    last_puts: dict[Mm, At]
+    first_put: At | None
     freed_kept: list[Kept]
     """Told when no line of equal time can come that shows the task leave."""
 
@@ -34,6 +36,8 @@ class Keepers(Owners):
         self.keepers = {}
         self.strangers = {}
         self.given = {}
+        self.last_puts = {}
+        self.first_put = None
         self.freed_kept = []
 
     def on_mm_init(self, event: e.MmInit) -> None:
@@ -48,7 +52,7 @@ class Keepers(Owners):
         pid, mm = event.pid, self.mms.get(event.mm)
         if pid != event.at.pid:
             self._leaves_it(pid)
-            if mm is not None and self.carries.puts_explicit:
+            if mm is not None and self._shown:
                 self.given[pid] = mm.address, mm.generation
             return
         self._keeps(pid, mm, event.at)
@@ -73,6 +77,9 @@ class Keepers(Owners):
     def on_task_new(self, event: e.TaskNew) -> None:
         """The child is there: with what its fork made, or with its parent's mm."""
         super().on_task_new(event)
+        for tasks in self.keepers.values():
+            if tasks.get(event.pid, event.at) is None:
+                del tasks[event.pid]  # that was another task of this pid
         address, generation = self.given.pop(event.pid, (0, 0))
         mm = self.mms.get(address)
         if mm is not None and mm.generation != generation:
@@ -110,8 +117,10 @@ class Keepers(Owners):
         mm = self.mms.get(event.mm)
         super().on_mmput(event)
         pid = event.at.pid
+        self.first_put = self.first_put or event.at
         if mm is None or pid is None or mm not in self.keepers:
             return
+        self.last_puts[mm] = event.at
         own, held = pid in self.keepers[mm], self.strangers.get(mm)
         if self.keeps.get(pid) is mm:
             self._leaves_it(pid)
@@ -126,8 +135,11 @@ class Keepers(Owners):
         super().on_mm_free(event)
         if mm is None:
             return
-        for pid, since in self._forget(mm).items():
-            if since is not None and mm.zero is not None and not self.tied(since, mm.zero):
+        put, zero, tasks = self.last_puts.get(mm), mm.zero, self._forget(mm)
+        if zero is None or put is None or put.pid != zero.pid or self.first_put is None:
+            return  # the put that made it 0 is not in the log: others may be missing, too
+        for pid, since in tasks.items():
+            if since is not None and self.first_put.seq < since.seq and not self.tied(since, zero):
                 self.freed_kept.append(Kept(event.at, mm, pid, since))
 
     def kept_settled(self, at: At | None) -> None:
@@ -140,15 +152,21 @@ class Keepers(Owners):
 
     def _keeps(self, pid: int, mm: Mm | None, at: At) -> None:
         self._leaves_it(pid)
-        if mm is not None and self.carries.puts_explicit:
+        if mm is not None and self._shown:
             self.keeps[pid] = mm
             self.keepers.setdefault(mm, {})[pid] = at
+
+    @property
+    def _shown(self) -> bool:
+        """Whether each put and each exec is an event of its own: by an exec, a thread becomes the first of its group."""
+        return self.carries.puts_explicit and "exec_mmap" in self.carries.explicit
 
     def _forget(self, mm: Mm) -> dict[int, At | None]:
         tasks = self.keepers.pop(mm, {})
         for pid in [pid for pid, since in tasks.items() if since is not None]:
             del self.keeps[pid]
         self.strangers.pop(mm, None)
+        self.last_puts.pop(mm, None)
         return tasks
 
     def _leaves_it(self, pid: int) -> None:

@@ -156,7 +156,7 @@ class Looks(Lives):
     def look_poisoned(self, mm: Mm, next_: int, prev: int | None, at: At, name: str) -> None:
         """A live mm's node is poisoned. One that a drain left so is the drain's fault (D2)."""
         over = self.swapoff_over
-        drained = self.swapoffs or mm.drained is not None or self.drained_since(mm)
+        drained = self.swapoffs or mm.drained is not None or self.drained_since(mm) or self.drained_before(at)
         if drained or (over is not None and over.seq > mm.listed_seq) or not self.list_known(mm):
             return
         if not self._drains_show() or mm.born is None:
@@ -182,6 +182,10 @@ class Looks(Lives):
             return
         own = mm.address + self.offset
         self.broken_look(at, mm, "unlinked", own, own, name, sure=False, since=mm.joined)
+
+    def drained_before(self, at: At) -> bool:
+        """Whether a swapoff from before the log, which is yet to return, may have drained by `at`, and no removal shows it."""
+        return at.line <= self.carries.swapoff_before and not self.carries.leaves_explicit
 
     def _drains_show(self) -> bool:
         """Whether a drain by a swapoff from before the log would show: by its removals, or in that it returns."""
