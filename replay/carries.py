@@ -42,7 +42,8 @@ def carries(
 
     `pure`: it has no probes. `threads`: tasks share an mm (CLONE_VM). `unuse_clears`: swap_clear tells of swapoff's own
     releases. `reborrows`: a task borrowed an mm twice, and never gave one back. `unsized`: its probes on frees of several
-    entries do not say how many. `swapoff_before`: as in Carries. `found_26`: its kernel is of before 5.10. `exact`: its capture counted what probes missed: none.
+    entries do not say how many. `swapoff_before`: as in Carries. `found_26`: its kernel is of before 5.10. `exact`: its
+    capture counted what probes missed: none.
     """
     names = frozenset(seen)
 

@@ -339,7 +339,7 @@ class History:
         checked = {status.code for status in self.checked if status.status == "checked"}
         if not self.ours:
             return "unknown", "the log has no event of ours: nothing could be checked"
-        if why := self.late or doubt(self.ending, whole=False):
+        if why := self.late or self.state.forgot or doubt(self.ending, whole=False):
             return "unknown", why
         if not self.names:
             return "unknown", "no event of ours has the fields that it needs: nothing could be checked"

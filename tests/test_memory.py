@@ -74,6 +74,7 @@ def test_a_line_that_names_thousands_of_slots_leaves_no_more_than_is_kept(tmp_pa
     assert len(history.state.entries) <= 20_000 + 8192
     assert sum(map(len, history.state.pending_duplicates.values())) <= 128 * 8192
     assert history.state.loss_seq, "128 tasks with thousands of duplicates each: more is not kept in mind"
+    assert isinstance(facts[-1], f.Run) and facts[-1].verdict == "unknown" and "forgotten" in facts[-1].reason
 
 
 def test_what_leaves_memory_accuses_nobody() -> None:

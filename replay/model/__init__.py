@@ -47,6 +47,7 @@ class State(Keepers):
         super().__init__(profile, carries, mmlist_offset=mmlist_offset, init_mm=init_mm, shift=shift, grain=grain)
         self.pending_duplicates: dict[int, dict[int, At]] = {}
         self.hoarders = set()
+        self.forgot = ""
         self.last_alloc = None
         self.head_seen = None
         self.drains_due = []

@@ -20,12 +20,10 @@ UNDERFLOW_26 = 0xFFFF
 
 _PENDING = 4096
 """Duplicates of one task that wait for their pte; shmem's never come, so of more the oldest go."""
-_HOARDED = 256
-_HOARDERS = 128
-"""So many tasks may have more than _HOARDED of them; no kernel does that, and a log that does is not to fill the memory."""
+_HOARDED, _HOARDERS = 256, 128
+"""So many tasks may have more than _HOARDED of them: no kernel does that."""
 
-_HAS_CACHE = 0x40
-_CONTINUED = 0x80
+_HAS_CACHE, _CONTINUED = 0x40, 0x80
 
 
 class Holdings(Numbers, ABC):
@@ -33,6 +31,7 @@ class Holdings(Numbers, ABC):
 
     pending_duplicates: dict[int, dict[int, At]]
     hoarders: set[int]
+    forgot: str  # why no more is known than where events were lost, if so
     suspects: dict[tuple[int, int], tuple[Unlisted, set[int]]]
     early_joins: dict[int, JoinedEarly]
     swapons: dict[int, e.Swapon]
@@ -131,8 +130,9 @@ class Holdings(Numbers, ABC):
         self.hoarders.add(key)
         if len(self.hoarders) > _HOARDERS:
             self.hoarders = {one for one, its in self.pending_duplicates.items() if len(its) > _HOARDED}
-            if len(self.hoarders) > _HOARDERS:  # no more is known than where events were lost
+            if len(self.hoarders) > _HOARDERS:
                 self.on_lost(e.Lost(event.at, None, None, None, None, ""))
+                self.forgot = f"more duplicates that no pte got than can be kept: forgotten at line {event.at.line}"
 
     def on_swap_free(self, event: e.SwapFree) -> None:
         """mm/swapfile.c: swap_free: the count goes down."""
