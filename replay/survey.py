@@ -185,7 +185,7 @@ class _Votes:
         if name == "swapoff":
             self.swapoffs.add(record.at.pid)
         elif name == "swapoff_ret":
-            if record.at.pid not in self.swapoffs and number(f.get("ret", b"0")) == 0:
+            if record.at.pid not in self.swapoffs:
                 self.swapoff_before = record.at.line
             self.swapoffs.discard(record.at.pid)
         if "entry" in f and (entry := number(f["entry"])) is not None and entry < 1 << 63:

@@ -189,6 +189,7 @@ class Drains(Swapoffs):
         if (
             failed is not None
             and failed[1].seq > max(mm.listed_seq, self.loss_seq)
+            and failed[0].at.seq < at.seq  # begun by then
             and self._drained_wrongly(mm, failed[0])
         ):
             self.emit(DrainMisplaced(at, "failed", failed[0], failed[1], len(self.members), mm))

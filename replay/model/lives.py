@@ -115,7 +115,7 @@ class Lives(Memberships):
         got = self.transients.get(key)
         if got is None or event.at is got.at or isinstance(event, e.Fetched):
             return
-        if self._puts_back_unseen(key):
+        if self._visits_unseen(got.at):
             del self.transients[key]
             got.mm.users = None
             return
@@ -130,11 +130,14 @@ class Lives(Memberships):
 
     def still_got(self) -> list[Got]:
         """At the log's end: who was raised, and not put back."""
-        return [got for key, got in self.transients.items() if not self._puts_back_unseen(key)]
+        return [got for got in self.transients.values() if not self._visits_unseen(got.at)]
 
-    def _puts_back_unseen(self, key: int) -> bool:
-        """Whether task `key` may be in a swapoff, and no visit would say that it puts back what it raised."""
-        return not self.carries.visits_explicit and (key in self.swapoffs or not self.carries.swapoffs_visible)
+    def _visits_unseen(self, at: At) -> bool:
+        """Whether the task of `at` may be in a swapoff, and no visit would say what it takes hold of, and puts back."""
+        if self.carries.visits_explicit:
+            return False
+        shown = self.carries.swapoffs_visible and at.line > self.carries.swapoff_before
+        return self.key(at) in self.swapoffs or not shown
 
     # --- mm_users ----------------------------------------------------------------------------------------------------
 
@@ -172,7 +175,8 @@ class Lives(Memberships):
         mm = self.mm_at(event.mm, event.at)
         if self.transients.pop(self.key(event.at), None) is not None:
             return
-        if not self.carries.visits_explicit and self.key(event.at) in self.swapoffs:
+        in_swapoff = self.key(event.at) in self.swapoffs or event.at.line <= self.carries.swapoff_before
+        if in_swapoff and not self.carries.visits_explicit:
             self.gets_invisible = True  # swapoff lets go of what no event says that it took hold of
         before = event.users if event.users is not None else mm.users if self.counts(mm) else None
         self.emit(Put(event.at, mm, before, event.users is not None))
