@@ -24,6 +24,8 @@ class Keepers(Owners):
     """Gets less puts of each task that never had the mm."""
     given: dict[int, tuple[int, int]]
     """By the pid of a child that may not come to be, the mm that its fork made: its address and generation."""
+    past: dict[int, set[Mm]]
+    """By pid, the mms that its task has left: the keepers that are None."""
     last_puts: dict[Mm, At]
     first_put: At | None
     freed_kept: list[Kept]
@@ -36,6 +38,7 @@ class Keepers(Owners):
         self.keepers = {}
         self.strangers = {}
         self.given = {}
+        self.past = {}
         self.last_puts = {}
         self.first_put = None
         self.freed_kept = []
@@ -70,16 +73,14 @@ class Keepers(Owners):
         pid = event.at.pid
         if pid is None or pid in self.keeps:
             return
-        its = [mm for mm, tasks in self.keepers.items() if pid in tasks]
-        for mm in its or list(self.keepers):
+        for mm in list(self.past.get(pid, ()) or self.keepers):
             self._forget(mm)
 
     def on_task_new(self, event: e.TaskNew) -> None:
         """The child is there: with what its fork made, or with its parent's mm."""
         super().on_task_new(event)
-        for tasks in self.keepers.values():
-            if tasks.get(event.pid, event.at) is None:
-                del tasks[event.pid]  # that was another task of this pid
+        for left in self.past.pop(event.pid, ()):
+            del self.keepers[left][event.pid]  # that was another task of this pid
         address, generation = self.given.pop(event.pid, (0, 0))
         mm = self.mms.get(address)
         if mm is not None and mm.generation != generation:
@@ -155,6 +156,7 @@ class Keepers(Owners):
         if mm is not None and self._shown:
             self.keeps[pid] = mm
             self.keepers.setdefault(mm, {})[pid] = at
+            self._not_past(pid, mm)
 
     @property
     def _shown(self) -> bool:
@@ -163,8 +165,11 @@ class Keepers(Owners):
 
     def _forget(self, mm: Mm) -> dict[int, At | None]:
         tasks = self.keepers.pop(mm, {})
-        for pid in [pid for pid, since in tasks.items() if since is not None]:
-            del self.keeps[pid]
+        for pid, since in tasks.items():
+            if since is not None:
+                del self.keeps[pid]
+            else:
+                self._not_past(pid, mm)
         self.strangers.pop(mm, None)
         self.last_puts.pop(mm, None)
         return tasks
@@ -173,5 +178,13 @@ class Keepers(Owners):
         mm = self.keeps.pop(pid, None)
         if mm is not None:
             self.keepers[mm][pid] = None
+            self.past.setdefault(pid, set()).add(mm)
         if self.freed_kept:
             self.freed_kept = [one for one in self.freed_kept if one.pid != pid]
+
+    def _not_past(self, pid: int, mm: Mm) -> None:
+        left = self.past.get(pid)
+        if left is not None:
+            left.discard(mm)
+            if not left:
+                del self.past[pid]
