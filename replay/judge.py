@@ -1,4 +1,7 @@
-"""Findings become violations: certainty, one row a bug, what follows from what, and the verdict (INVARIANTS.md)."""
+"""Findings become violations: certainty, one row a bug, what follows from what, and the verdict (INVARIANTS.md).
+
+One file, though a long one: what gives a violation its certainty and what takes it back later read and write the same rows.
+"""
 
 from __future__ import annotations
 
