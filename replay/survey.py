@@ -86,6 +86,9 @@ _OF_SEVERAL = frozenset({"swap_free_nr", "free_swap_and_cache_nr", "swap_put_ent
 MT_DUP = "kernel with __mt_dup (6.8 to 6.19)"
 """Among the names of a survey: what the log shows of its kernel does not speak against it."""
 
+_WALKS_UNSTABLE = frozenset({(5, 10), (5, 15), (6, 1)})
+"""Long-term kernels whose unuse_mm does not ask for MMF_UNSTABLE: by its code, Debian's 6.1.176 does not, its 6.12.95 does."""
+
 _FETCHES = frozenset({"users", "count", "next", "prev", "head", "tail", "inuse0", "nr"})
 
 
@@ -260,7 +263,9 @@ def survey(
         given = {name: value for name, value in (("init_mm", found.init_mm), ("init_mm", init_mm)) if value is not None}
         _relocate(found, votes, symbols, votes.places, {**(known or {}), **given}, functions or {})
     _decide_init_mm(found, votes, init_mm)
-    found.profile = msgspec.structs.replace(found.profile, fork_after=_fork_after(found, votes))
+    found.profile = msgspec.structs.replace(
+        found.profile, fork_after=_fork_after(found, votes), walks_unstable=_walks_unstable(found)
+    )
     found.aio_names = found.profile.name != "modern"
     for field, counted in (("users", votes.users), ("count", votes.counts)):
         for name, (wrong, right) in counted.items():
@@ -327,6 +332,12 @@ def _forks_by_mt_dup(found: Survey, votes: _Votes) -> bool:
     if votes.probes & {"folio_dup_swap", "folio_put_swap", "swap_dup_entry_direct", "swap_put_entries_direct"}:
         return False
     return not votes.probes or bool(votes.probes & {"swap_free_nr", "free_swap_and_cache_nr"})
+
+
+def _walks_unstable(found: Survey) -> bool:
+    """Whether swapoff is known to walk an mm that the OOM killer left unstable (mm/swapfile.c: unuse_mm, before 6.18)."""
+    version = _version(found.release)
+    return version is not None and version[:2] in _WALKS_UNSTABLE
 
 
 def _version(release: str | None) -> tuple[int, ...] | None:

@@ -22,7 +22,8 @@ Limits
     event says that a pass begins, it begins with the second visit to an mm. A skipped mm whose mm_users is shown above 0
     should not have been skipped. Before 5.1, a round for one entry that ends though no entry of the area was let go, while
     swapoff goes on, has to have met all who were on mmlist. Three walks of one mm bring back what it held before the
-    first, where that shows (likely: one that the OOM killer left unstable is not walked, since 6.18).
+    first, where that shows. It is likely where the release does not say 5.10, 5.15 or 6.1: newer kernels do not walk an mm
+    that the OOM killer left unstable (6.18, and stable ones since 6.12).
 """
 
 from __future__ import annotations
@@ -40,13 +41,14 @@ _SKIPS = (
     "mmget_not_zero fails only on an mm whose mm_users is 0 (include/linux/sched/mm.h; mm/swapfile.c: try_to_unuse)"
 )
 _WHOLE = "unuse_mm brings back all that the mm has on the area, or the walk fails (mm/swapfile.c: unuse_mm)"
+_UNSTABLE = "swapoff passes over what the OOM killer left unstable, unless a capture header names 5.10, 5.15 or 6.1"
 _SHOULD = "every pass finds the holders on mmlist, and takes their entries (mm/swapfile.c: try_to_unuse, unuse_mm)"
 
 
 def check(change: NoProgress | PassedOver | EndedEarly | LeftBehind, state: State) -> Iterator[Finding]:
     """A swapoff that did not get on, or a pass of it that passed somebody over, or left something behind."""
     if isinstance(change, PassedOver | LeftBehind):
-        yield _passed_over(change) if isinstance(change, PassedOver) else _left_behind(change)
+        yield _passed_over(change) if isinstance(change, PassedOver) else _left_behind(change, state)
         return
     if isinstance(change, EndedEarly):
         yield _ended_early(change)
@@ -130,7 +132,7 @@ def _ended_early(change: EndedEarly) -> Finding:
     )
 
 
-def _left_behind(change: LeftBehind) -> Finding:
+def _left_behind(change: LeftBehind, state: State) -> Finding:
     mm, held = change.mm, f"{name(change.mm)} holds entry {change.entry:#x}"
     return Finding(
         change.at,
@@ -145,7 +147,8 @@ def _left_behind(change: LeftBehind) -> Finding:
         type=change.call.type,
         since=change.hold.at,
         explicit=True,
-        cap="likely",
+        cap="proven" if state.profile.walks_unstable else "likely",
+        doubt=_UNSTABLE,
         episode=change.call.at.seq,
     )
 

@@ -13,6 +13,9 @@ from mmlist.replay.model.mm import Mm
 from mmlist.replay.model.owners import Owners
 from mmlist.replay.record import At
 
+_INIT = 1
+"""The task that does not exit (kernel/exit.c: do_exit panics): it leaves its mm by an exec alone."""
+
 
 class Keepers(Owners):
     """The steps that show a task with an mm, and those by which it may have left it."""
@@ -28,6 +31,7 @@ class Keepers(Owners):
     """By pid, the mms that its task has left: the keepers that are None."""
     last_puts: dict[Mm, At]
     first_put: At | None
+    first_exec: At | None
     freed_kept: list[Kept]
     """Told when no line of equal time can come that shows the task leave."""
 
@@ -41,6 +45,7 @@ class Keepers(Owners):
         self.past = {}
         self.last_puts = {}
         self.first_put = None
+        self.first_exec = None
         self.freed_kept = []
 
     def on_mm_init(self, event: e.MmInit) -> None:
@@ -64,12 +69,16 @@ class Keepers(Owners):
         """A task that forks has the mm that is copied (kernel/fork.c: copy_mm takes current's)."""
         super().on_mm_fork(event)
         pid, mm = event.at.pid, self.mms.get(event.parent)
-        if pid and pid not in self.keeps and mm is not None and not mm.dying:
+        if not pid or mm is None or mm.dying:
+            return
+        had = self.keeps.get(pid)
+        if had is None or (had is mm and not self._leaving_shows(pid, self.keepers[mm][pid])):
             self._keeps(pid, mm, event.at)
 
     def on_exec_mmap(self, event: e.ExecMmap) -> None:
         """A thread that execs takes the pid of its group's first (fs/exec.c: de_thread): who it was, has left its mm."""
         super().on_exec_mmap(event)
+        self.first_exec = self.first_exec or event.at
         pid = event.at.pid
         if pid is None or pid in self.keeps:
             return
@@ -137,11 +146,16 @@ class Keepers(Owners):
         if mm is None:
             return
         put, zero, tasks = self.last_puts.get(mm), mm.zero, self._forget(mm)
-        if zero is None or put is None or put.pid != zero.pid or self.first_put is None:
+        if zero is None or put is None or put.pid != zero.pid:
             return  # the put that made it 0 is not in the log: others may be missing, too
         for pid, since in tasks.items():
-            if since is not None and self.first_put.seq < since.seq and not self.tied(since, zero):
+            if since is not None and self._leaving_shows(pid, since) and not self.tied(since, zero):
                 self.freed_kept.append(Kept(event.at, mm, pid, since))
+
+    def _leaving_shows(self, pid: int, since: At | None) -> bool:
+        """Whether it would show if the task left what it had `since`: of puts and execs, the log's first are not the first."""
+        first = self.first_exec if pid == _INIT else self.first_put
+        return since is not None and first is not None and first.seq <= since.seq
 
     def kept_settled(self, at: At | None) -> None:
         """Tell what no line of equal time with `at`, or with a later one, can explain; None: the log has ended."""

@@ -26,6 +26,7 @@ class Profile(msgspec.Struct, frozen=True):
     fork_after: str = (
         "parent"  # where a fork joins: right after its parent, or (after 7.1, perhaps) after init_mm: "unknown"
     )
+    walks_unstable: bool = False  # swapoff is known to walk what the OOM killer left unstable, too (unuse_mm)
 
 
 PROFILES = {
