@@ -14,7 +14,8 @@ Kernel reference
 
 Limits
     The area counts as closed from the first line of the walk on. An allocation shows when it returns and may have
-    taken its slot before, so a task's first one after that is let pass, its second counts, and is likely at most.
+    taken its slot before, so one that is a task's first step after that is let pass; it counts behind another, of any area,
+    or behind a pte that the task has set, and is likely at most.
     Since a swapoff that fails opens the area before it returns, it counts only if the walk goes on after it, or the
     swapoff returns 0.
 """
@@ -38,7 +39,7 @@ def check(change: AllocatedClosed, state: State) -> Iterator[Finding]:
         f"swap entry {change.entry:#x} is handed out while swapoff empties area {type_}",
         [
             witness(change.walk, "the area is closed here", "try_to_unuse"),
-            witness(change.first, "the task was handed a slot here", "get_swap_pages"),
+            witness(change.first, "the task was done with its step before here", "get_swap_pages"),
             witness(change.at, "handed out here", "get_swap_pages", f"area {type_} is closed", _SHOULD),
             witness(change.until, "still closed here", "swapoff"),
         ],

@@ -14,8 +14,8 @@ Kernel reference
 Limits
     mm_users is taken from a fetch at the free, or from explicit counts; or a task is known to have the mm that has made no put of
     it: where puts and execs are explicit, of tasks that an exec, a fork or task_newtask of their own shows with it, after the
-    log's first put (init, which does not exit: with or after its first exec), and where the put is in the log that made
-    mm_users 0.
+    log's first put (init, which does not exit: after its first exec; one that forks later: after that and its first
+    task_newtask), and where the put is in the log that made mm_users 0.
 """
 
 from __future__ import annotations

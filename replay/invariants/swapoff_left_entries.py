@@ -10,10 +10,11 @@ Kernel reference
     mm/swapfile.c: try_to_unuse, SYSCALL swapoff.
 
 Limits
-    Judged for entries that are certainly held: what swapoff releases is often named by no line, and then what its walk
-    touched is unknown. An allocation seen later is another fault (D7). Where no line tells the area's type it was counted,
-    from the lowest on: an area in use before the log began would make it another, so it is undecided, but up to a
-    type that a walk has shown as it was counted.
+    Judged for entries that are certainly held: what swapoff releases is often named by no line, and then what its walk touched
+    is unknown. Also where the walk itself failed; and, where each step is an event, for an entry that is counted though no pte
+    is known that holds it (2.6, where the swap cache is counted: if the log shows such frees). An allocation seen later is
+    another fault (D7). Where no line tells the area's type it was counted, from the lowest on: an area in use before the log
+    began would make it another, so it is undecided, but up to a type that a walk has shown as it was counted.
 """
 
 from __future__ import annotations
@@ -22,20 +23,23 @@ from collections.abc import Iterator
 
 from mmlist.replay.invariants.base import ALL, Finding, Invariant, kernel_site, name, needs, witness
 from mmlist.replay.model import State
-from mmlist.replay.model.changes import Named, SwapoffEnded
+from mmlist.replay.model.changes import LeftCounted, Named, SwapoffEnded
+from mmlist.replay.model.failures import errno
 from mmlist.replay.record import At
 
 _SHOULD = "try_to_unuse goes on until inuse_pages of the area is 0 (mm/swapfile.c: try_to_unuse)"
-
+_FAILS = "where try_to_unuse fails, swapoff gives the area back and returns its error (mm/swapfile.c: SYSCALL swapoff)"
 
 _COUNTED = "no line tells the area's type, and one that was in use before the log began would make it another"
 
 
-def check(change: SwapoffEnded | Named, state: State) -> Iterator[Finding]:
+def check(change: SwapoffEnded | LeftCounted | Named, state: State) -> Iterator[Finding]:
     """An entry that outlived its area."""
-    if isinstance(change, Named):
-        yield _named(change, state)
+    if isinstance(change, Named | LeftCounted):
+        yield _named(change, state) if isinstance(change, Named) else _counted(change, state)
         return
+    if change.ret == 0 and not change.held and errno(change.call.unuse_ret):
+        yield _failed(change, state)
     type_ = change.call.type
     known = type_ is not None and state.which_area(change.call.told, type_)
     for mm, entry, hold in change.held:
@@ -57,6 +61,51 @@ def check(change: SwapoffEnded | Named, state: State) -> Iterator[Finding]:
             cap="proven" if known else "undecided",
             doubt=_COUNTED,
         )
+
+
+def _failed(change: SwapoffEnded, state: State) -> Finding:
+    call, failed = change.call, f"try_to_unuse returned -{errno(change.call.unuse_ret)}"
+    assert call.unuse_at is not None
+    return Finding(
+        change.at,
+        f"swapoff returned 0 though {failed}",
+        [
+            witness(call.at, "swapoff begins here", "swapoff"),
+            witness(call.unuse_at, "the walk failed here", "try_to_unuse"),
+            witness(change.at, "returned 0 here", "swapoff", failed, _FAILS),
+        ],
+        type=call.type,
+        since=call.at,
+        explicit=state.carries.shows("swapoff", "swapoff_ret", "try_to_unuse", "try_to_unuse_ret"),
+        follows=[("S1", None)],
+    )
+
+
+def _counted(change: LeftCounted, state: State) -> Finding:
+    call = change.call
+    return Finding(
+        change.at,
+        f"swapoff of area {call.type} returned 0 while the count of entry {change.entry:#x} is {change.count}",
+        [
+            witness(change.then, "counted here", "swap_map"),
+            witness(call.at, "swapoff begins here", "swapoff"),
+            witness(
+                change.at,
+                "returned 0 here",
+                "swapoff",
+                f"the count of entry {change.entry:#x} is {change.count}",
+                _SHOULD,
+            ),
+        ],
+        None,
+        change.entry,
+        type=call.type,
+        since=_first(change.allocated or change.then, call.told),
+        explicit=state.carries.shows("swap_free", "swap_duplicate"),
+        follows=[("M1", None), ("M8", None), ("S1", None)],
+        cap="proven" if call.type is not None and state.which_area(call.told, call.type) else "undecided",
+        doubt=_COUNTED,
+    )
 
 
 def _named(change: Named, state: State) -> Finding:
@@ -95,6 +144,6 @@ INVARIANT = Invariant(
         "swap_assign swap_duplicate swap_free swap_free_nr free_swap_and_cache free_swap_and_cache_nr "
         "folio_dup_swap swap_dup_entry_direct swap_put_entries_direct",
     ),
-    (SwapoffEnded, Named),
+    (SwapoffEnded, LeftCounted, Named),
     check,
 )

@@ -127,7 +127,7 @@ class State(Keepers):
             self.not_in_swapoff(event)
         if self.drains_due:
             self.drains_settled(event)
-        if self.reused or self.lows or self.freed_holding or self.leftover:
+        if self.reused or self.lows or self.freed_holding or self.leftover or self.left_counted:
             self.settle_slots(event)
         if self.freed_kept:
             self.kept_settled(at)

@@ -83,11 +83,11 @@ class Balance(ClosedAreas):
     def _frees_done(self, at: At) -> None:
         """The task of `at` begins another step: where a free comes before its pte's clear, no other step is between the two."""
         key = self.key(at)
-        mine, since = self.halves.get(key), self.began.get(key)
-        if not mine or since is None:
-            return
+        mine, since = self.halves.get(key, {}), self.began.get(key)
         for value in [value for value, half in mine.items() if half.freed is not None]:
-            self._judge(at, value, mine.pop(value), since)
+            half = mine.pop(value)
+            if since is not None:
+                self._judge(at, value, half, since)
 
     def _step(self, at: At, value: int, *, cleared: bool, sure: bool, mm: int | None) -> None:
         mine = self.halves.setdefault(self.key(at), {})
@@ -130,6 +130,7 @@ class Balance(ClosedAreas):
         self.began.pop(event.pid, None)
 
     def _judge(self, at: At, value: int, half: Half, since: At) -> None:
+        self.cache_frees = self.cache_frees or half.freed is not None
         area = self.areas.get(self.type_of(value))
         if half.sure and area is not None and area.used is True:
             self._remains(at, value, half, since)

@@ -331,6 +331,16 @@ class SwapoffEnded(Change):
     held: list[tuple[Mm, int, Hold]]
 
 
+class LeftCounted(Change):
+    """The swapoff `call` returned 0, and the area's `entry`, known since it was `allocated`, is counted, last at line `then`."""
+
+    call: SwapoffCall
+    entry: int
+    count: int
+    then: At
+    allocated: At | None
+
+
 class Named(Change):
     """An entry of an area that was swapped off, and not on again, was named by `what`."""
 

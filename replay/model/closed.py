@@ -5,14 +5,14 @@ from __future__ import annotations
 import msgspec
 
 from mmlist.replay import events as e
-from mmlist.replay.model.changes import AllocatedClosed
+from mmlist.replay.model.changes import AllocatedClosed, LeftCounted
 from mmlist.replay.model.slots import Slots
 from mmlist.replay.model.swap import SwapoffCall
 from mmlist.replay.record import At
 
 
 class Closing(msgspec.Struct):
-    """An area that a swapoff has closed, as its walk shows since `walk`. `firsts`: the first slot of each task since then."""
+    """An area that a swapoff has closed, as its walk shows since `walk`. `firsts`: the first step of each task since then."""
 
     call: SwapoffCall
     walk: At
@@ -24,22 +24,46 @@ class ClosedAreas(Slots):
     """The steps that show an area closed, and slots of it handed out meanwhile."""
 
     closing: dict[int, Closing]
+    left_counted: list[LeftCounted]
+    """Told when no line of equal time can come that frees the entry."""
+    cache_frees: bool
+    """Whether the log has shown a free that went with no pte: of 2.6, where the swap cache holds one of the count."""
 
     def forget_slots(self) -> None:
         """No area is known to be closed: at the beginning, and after a loss."""
         super().forget_slots()
         self.closing = {}
+        self.left_counted = []
+        self.cache_frees = False
+
+    def settle_slots(self, event: e.Event | None) -> None:
+        """Before a step on `event` (None: the log has ended): what an area was left with is told, unless it was freed."""
+        if self.left_counted:
+            at = event.at if event is not None else None
+            self.left_counted = [one for one in self.left_counted if self._counts(one) and not self._told(one, at)]
+        super().settle_slots(event)
+
+    def _counts(self, change: LeftCounted) -> bool:
+        entry = self.entries.get(change.entry)
+        return entry is None or entry.freed_seq <= change.at.seq
 
     def on_swap_alloc(self, event: e.SwapAlloc) -> None:
-        """A slot of an area that a swapoff walks: a task's first may have been taken before, not its second."""
+        """A slot of an area that a swapoff walks: a task's first step may have been under way before, not its second."""
         type_, key = self.type_of(event.entry), self.key(event.at)
         for closing in self.closing.values():
-            if closing.call.type != type_ or self.tied(closing.walk, event.at):
+            if self.tied(closing.walk, event.at):
                 continue
             first = closing.firsts.setdefault(key, event.at)
-            if first is not event.at and len(closing.late) < 16:
+            if first is not event.at and closing.call.type == type_ and len(closing.late) < 16:
                 closing.late.append(AllocatedClosed(event.at, closing.call, event.entry, closing.walk, first, event.at))
         super().on_swap_alloc(event)
+
+    def on_swap_assign(self, event: e.SwapAssign) -> None:
+        """A step of a task that it does not do while it is handed a slot."""
+        for closing in self.closing.values() if self.closing and event.observed else ():
+            if not self.tied(closing.walk, event.at):
+                closing.firsts.setdefault(self.key(event.at), event.at)
+        super().on_swap_assign(event)
 
     def on_swapoff(self, event: e.Swapoff) -> None:
         """The task's swapoff before this one is over, though its end may not be in the log."""
@@ -90,5 +114,26 @@ class ClosedAreas(Slots):
         closing = self.closing.pop(key, None)
         if closing is not None and event.ret == 0:
             self._was_closed(closing, event.at)
+        call = self.swapoffs.get(key)
+        if call is not None and event.ret == 0 and self.balanced:
+            self._look_for_counts(call, event.at)
         super().on_swapoff_ret(event)
         self.closing.pop(key, None)
+
+    def _look_for_counts(self, call: SwapoffCall, at: At) -> None:
+        """An entry that has a count still, and had it before the swapoff, though no pte is known that holds it."""
+        if call.type is None or not self.may_look(at):
+            return
+        least = self.profile.slot_count if self.profile.cache_in_count and not self.cache_frees else 0
+        found: LeftCounted | None = None
+        for value, entry in self.entries.items():
+            if self.type_of(value) != call.type or entry.shmem or not self._since_before(entry.counted_since, call.at):
+                continue
+            if self._holder(value, entry, at) is not None:
+                return  # told with who holds it
+            count = self.surely_counted(value, entry)
+            if count > least and found is None and not self.tied(entry.last, at):
+                assert entry.at is not None
+                found = LeftCounted(at, call, value, count, entry.at, entry.counted_since)
+        if found is not None:
+            self.left_counted.append(found)

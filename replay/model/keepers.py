@@ -32,8 +32,11 @@ class Keepers(Owners):
     last_puts: dict[Mm, At]
     first_put: At | None
     first_exec: At | None
+    first_new: At | None
     freed_kept: list[Kept]
     """Told when no line of equal time can come that shows the task leave."""
+    if_alive: dict[int, Kept]
+    """By pid: told when the task is seen alive still, for it may have exited before the log's first put."""
 
     def forget_owners(self) -> None:
         """Tasks may have come and gone unseen."""
@@ -46,10 +49,13 @@ class Keepers(Owners):
         self.last_puts = {}
         self.first_put = None
         self.first_exec = None
+        self.first_new = None
         self.freed_kept = []
+        self.if_alive = {}
 
     def on_mm_init(self, event: e.MmInit) -> None:
         """Another mm: who had the one before at its address is not known, if its free was not seen."""
+        self._is_alive(event.at)
         if (old := self.mms.get(event.mm)) is not None:
             self._forget(old)
         super().on_mm_init(event)
@@ -88,6 +94,8 @@ class Keepers(Owners):
     def on_task_new(self, event: e.TaskNew) -> None:
         """The child is there: with what its fork made, or with its parent's mm."""
         super().on_task_new(event)
+        self.first_new = self.first_new or event.at
+        self._is_alive(event.at)
         for left in self.past.pop(event.pid, ()):
             del self.keepers[left][event.pid]  # that was another task of this pid
         address, generation = self.given.pop(event.pid, (0, 0))
@@ -149,8 +157,19 @@ class Keepers(Owners):
         if zero is None or put is None or put.pid != zero.pid:
             return  # the put that made it 0 is not in the log: others may be missing, too
         for pid, since in tasks.items():
-            if since is not None and self._leaving_shows(pid, since) and not self.tied(since, zero):
-                self.freed_kept.append(Kept(event.at, mm, pid, since))
+            if since is None or self.tied(since, zero):
+                continue
+            kept = Kept(event.at, mm, pid, since)
+            if self._leaving_shows(pid, since):
+                self.freed_kept.append(kept)
+            elif all(first is not None and first.seq <= since.seq for first in (self.first_exec, self.first_new)):
+                self.if_alive[pid] = kept
+
+    def _is_alive(self, at: At) -> None:
+        """The task of `at` forks, or is about to exec: it has not exited, and has the mm that it had."""
+        kept = self.if_alive.pop(at.pid, None) if self.if_alive and at.pid is not None else None
+        if kept is not None and not self.tied(kept.at, at):
+            self.emit(kept)
 
     def _leaving_shows(self, pid: int, since: At | None) -> bool:
         """Whether it would show if the task left what it had `since`: of puts and execs, the log's first are not the first."""
@@ -193,6 +212,7 @@ class Keepers(Owners):
         if mm is not None:
             self.keepers[mm][pid] = None
             self.past.setdefault(pid, set()).add(mm)
+        self.if_alive.pop(pid, None)
         if self.freed_kept:
             self.freed_kept = [one for one in self.freed_kept if one.pid != pid]
 

@@ -214,15 +214,20 @@ class Slots(Locks):
                 continue
             if len(self.entries) <= pages or self._walked_unseen(type_, event.at):
                 continue
-            self.looked += len(self.entries)
-            if self.looked > _WORK * event.at.seq + _WORK * 64:
-                self.looked -= len(self.entries)
+            if not self.may_look(event.at):
                 continue
             used = [
                 value for value in self.entries if self.type_of(value) == type_ and self._used(value, event.at, before)
             ]
             if len(used) > pages:
                 self.lows.append(Low(InuseBelow(event.at, type_, pages, len(used), None, event.name), used, before))
+
+    def may_look(self, at: At) -> bool:
+        """Whether all entries may be looked through again at line `at`: not in a log that asks for it with every line."""
+        if self.looked + len(self.entries) > _WORK * at.seq + _WORK * 64:
+            return False
+        self.looked += len(self.entries)
+        return True
 
     def _walked_unseen(self, type_: int, at: At) -> bool:
         """Whether a swapoff on another CPU may be letting go of entries of the area, without a line that names them."""

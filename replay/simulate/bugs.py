@@ -70,8 +70,10 @@ _CATALOGUE = (
         rare=True,
     ),
     # The counts.
-    Bug("thread-without-get", "C1", "copy_mm takes a user for the thread", ALL, also=("C2", "C3", "C4"), rate=0.5),
-    Bug("reader-puts-twice", "C1", "a /proc reader puts once", ALL, also=("C2", "C3", "C4"), rate=0.5),
+    Bug(
+        "thread-without-get", "C1", "copy_mm takes a user for the thread", ALL, also=("C2", "C3", "C4", "B3"), rate=0.5
+    ),
+    Bug("reader-puts-twice", "C1", "a /proc reader puts once", ALL, also=("C2", "C3", "C4", "B3"), rate=0.5),
     Bug("reader-forgets-put", "C6", "a /proc reader puts what it got", ALL, rate=0.3, pace=_SLOW),
     Bug("exit-forgets-put", "C6", "exit_mm puts the mm", ALL, rate=0.3, pace=_SLOW),
     Bug("exit_mmap-twice", "C3", "__mmput runs exit_mmap once", ALL),
@@ -96,7 +98,7 @@ _CATALOGUE = (
     Bug("swapoff-gives-up", "D5", "swapoff succeeds only when nothing is left", ALL),
     Bug("failed-swapoff-succeeds", "D5", "swapoff returns the error of try_to_unuse", ALL, rare=True),
     Bug("failed-swapoff-leaves-closed", "D8", "a swapoff that failed opens the area again", ALL, rare=True),
-    Bug("allocates-while-unusing", "D7", "no slot is handed out once the area is closed", ALL, also=("D5",)),
+    Bug("allocates-while-unusing", "D7", "no slot is handed out once the area is closed", ALL, also=("D5",), rare=True),
     # The entries.
     Bug("pageout-does-not-duplicate", "S1", "try_to_unmap_one duplicates the entry", ALL, also=("M3", "S2")),
     Bug("fork-does-not-duplicate", "S1", "copy_page_range duplicates the entry", ALL),
@@ -137,7 +139,7 @@ _CATALOGUE = (
     Bug("use_mm-sets-no-flag", "B1", "use_mm sets PF_BORROWED_MM", ("2.6.10",), views=EXPLICIT, also=("B2",)),
     Bug("unuse_mm-keeps-flag", "B1", "unuse_mm clears PF_BORROWED_MM", ("2.6.10",), views=EXPLICIT),
     Bug("get_task_mm-of-borrower", "B2", "get_task_mm refuses who borrows", rare=True),
-    Bug("borrower-puts-first", "B3", "a kernel thread holds a user of what it uses", ("modern",), rate=0.5),
+    Bug("borrower-puts-first", "B3", "a kernel thread holds a user of what it uses", ("modern",), rate=0.5, rare=True),
     Bug("exit_aio-does-not-wait", "B3", "exit_aio waits for who borrows", ("2.6.10", "2.6.9"), rare=True),
     # Before the patch.
     Bug("removed-after-exit_mmap", "M5", "mmput removes in the step to 0", ("2.6.9",)),

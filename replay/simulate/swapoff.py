@@ -185,7 +185,7 @@ def _walk(k: Kernel, t: Task, area: Area, killed: bool) -> Generator[bool | None
         if holds:
             mm.users += 1
         k.visit(t, mm, 1)
-        if not k.wrong("walk-puts-under-lock"):
+        if prev is k.init_mm or not k.wrong("walk-puts-under-lock"):
             k.unlock(t, k.mmlist_lock)
             yield from _put(k, t, prev)
             yield from unuse_mm(k, t, mm, area)
