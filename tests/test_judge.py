@@ -27,7 +27,7 @@ def test_a_complete_log_proves(story):
 def test_a_loss_between_the_lines_leaves_it_undecided(story):
     told = story("swapon 0; exec a; dup 1")
     told.step(lost(told))
-    told.tell("assign a 1; del a mmput")
+    told.tell("dup 1; assign a 1; del a mmput")
     assert certainties(told) == [("M11", "undecided")]
     told = story("swapon 0; exec a; swapout a 1")
     told.step(lost(told))
@@ -69,7 +69,7 @@ def test_a_dialect_that_is_silent_about_loss_proves_nothing_by_absence(story):
 
 def test_steps_that_are_no_events_of_their_own_are_only_likely(story):
     carries = replace(EXPLICIT, joins_explicit=False, leaves_explicit=False)
-    told = story("swapon 0; exec a", carries=carries)
+    told = story("swapon 0; exec a; dup 1", carries=carries)
     at = told.at()
     told.step(e.SwapAssign(at, 0x1000, 1, "unmap"))
     told.step(e.Fetched(told.at(), 0x1000, None, None, 0x1000 + 0x98, 0x1000 + 0x98, "mmput"))
