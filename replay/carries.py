@@ -20,8 +20,8 @@ _UNRECORDED = {
 
 Of mmlist_add without mmlist_del nothing is concluded: a kernel that takes nobody off the list (M6) goes on for long.
 """
-_UNDONE = 64
-"""So many duplicates, and no free: pageout's undoing of one counts as not recorded."""
+_UNDONE = {"swap_duplicate": 64, "swap_clear": 16}
+"""So many of one, and no free: frees, as pageout's undoing of a duplicate, count as not recorded."""
 
 
 def carries(
@@ -92,7 +92,8 @@ def carries(
         swapoffs_complete={"swapoff", "swapoff_ret"} <= names | text_names,
         allocs_visible="swap_alloc" in explicit,
         usage_visible=has("__swap_entry_free_ret"),
-        undos_named=not (names | text_names).isdisjoint(frees) or (pure and seen.get("swap_duplicate", 0) < _UNDONE),
+        undos_named=not (names | text_names).isdisjoint(frees)
+        or (pure and all(seen.get(name, 0) < most for name, most in _UNDONE.items())),
         frees_named=not unsized
         and has("swap_free", "swap_free_nr", "folio_put_swap")
         and has("free_swap_and_cache", "free_swap_and_cache_nr", "swap_put_entries_direct"),
