@@ -9,14 +9,16 @@ from collections.abc import Mapping
 
 from mmlist.replay.model import Carries
 
-_UNRECORDED = {
-    "swap_clear": {"swap_assign": 32, "swap_free": 8},
-    "swap_assign": {"swap_clear": 16},
-    "mmlist_add": {"mmlist_del": 16},
-    "mmgrab": {"mmdrop": 16},
-    "mmdrop": {"mmgrab": 16, "mm_free": 16},
+_UNRECORDED: dict[str, tuple[dict[str, int], ...]] = {
+    "swap_clear": ({"swap_assign": 32, "swap_free": 8}, {"swap_assign": 64, "mm_free": 16}),
+    "swap_assign": ({"swap_clear": 16},),
+    "mmlist_add": ({"mmlist_del": 16},),
+    "mmgrab": ({"mmdrop": 16},),
+    "mmdrop": ({"mm_free": 4},),
+    "kthread_unuse_mm": ({"kthread_use_mm": 2},),
+    "unuse_mm": ({"use_mm": 2},),
 }
-"""An event of a pair that never comes counts as not recorded where these have come so often: each of them goes with it.
+"""An event of a pair that never comes counts as not recorded where these (one set of them) have come so often: it goes with them.
 
 Of mmlist_add without mmlist_del nothing is concluded: a kernel that takes nobody off the list (M6) goes on for long.
 """
@@ -52,13 +54,14 @@ def carries(
 
     def says(name: str, pair: str) -> bool:
         # A log of layer A alone says both of a pair, but where its own events show that one was not recorded.
-        signs = _UNRECORDED.get(name)
-        left_out = signs is not None and all(seen.get(sign, 0) >= least for sign, least in signs.items())
+        left_out = any(
+            all(seen.get(sign, 0) >= least for sign, least in signs.items()) for signs in _UNRECORDED.get(name, ())
+        )
         return name in explicit or (pure and pair in explicit and (not left_out or name in text_names))
 
     clears = says("swap_clear", "swap_assign")
     frees = ("swap_free", "swap_free_nr", "folio_put_swap")
-    borrows = pure and not explicit.isdisjoint(("kthread_use_mm", "use_mm"))
+    returns = says("kthread_unuse_mm", "kthread_use_mm") or (found_26 and says("unuse_mm", "use_mm"))
     duplicates = has("swap_duplicate") or {"folio_dup_swap", "swap_dup_entry_direct"} <= names  # pageout's, and fork's
     joins = says("mmlist_add", "mmlist_del")
     faults = has("swap_free", "swap_free_nr", "__swap_entry_free_ret", "folio_put_swap")
@@ -104,7 +107,7 @@ def carries(
         births=has("mm_init", "mm_init_ret"),
         frees=has("mm_free", "__mmdrop"),
         grabs_explicit=says("mmgrab", "mmdrop") and says("mmdrop", "mmgrab"),
-        unborrows=has("kthread_unuse_mm") or (found_26 and has("unuse_mm")) or (borrows and not reborrows),
+        unborrows=has("kthread_unuse_mm") or (found_26 and has("unuse_mm")) or (returns and not reborrows),
         locks={"lock_acquire", "lock_release"} <= names | text_names,
         gets_explicit="mmput" in explicit and ("mmget" in explicit or not threads),
         puts_explicit="mmput" in explicit,

@@ -49,6 +49,14 @@ class Swapoffs(Areas):
         if self.last_inuse is not None and self.last_inuse[0] is at:
             call.inuse_begin = self.last_inuse[1]
 
+    def on_swapon(self, event: e.Swapon) -> None:
+        """Another system call of the task: where returns are no events, its swapoff is over."""
+        if not self.carries.swapoffs_complete and self.swapoff_of(event.at) is not None:
+            self._unreturned(event.at)
+            del self.swapoffs[self.key(event.at)]
+            self.swapoff_over = event.at
+        super().on_swapon(event)
+
     def _unreturned(self, at: At) -> None:
         """The task's swapoff before this one is over, though no line said so: it may have drained."""
         call = self.swapoff_of(at)
