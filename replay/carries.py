@@ -22,6 +22,8 @@ _UNRECORDED: dict[str, tuple[dict[str, int], ...]] = {
 
 Of mmlist_add without mmlist_del nothing is concluded: a kernel that takes nobody off the list (M6) goes on for long.
 """
+_MODERN: dict[str, tuple[dict[str, int], ...]] = {"swap_clear": ({"swap_assign": 4, "swap_free": 4},)}
+"""The same of kernels whose swap cache counts nothing: there a free goes with a pte that lets go, or undoes a duplicate."""
 _UNDONE = {"swap_duplicate": 64, "swap_clear": 16}
 """So many of one, and no free: frees, as pageout's undoing of a duplicate, count as not recorded."""
 
@@ -54,9 +56,8 @@ def carries(
 
     def says(name: str, pair: str) -> bool:
         # A log of layer A alone says both of a pair, but where its own events show that one was not recorded.
-        left_out = any(
-            all(seen.get(sign, 0) >= least for sign, least in signs.items()) for signs in _UNRECORDED.get(name, ())
-        )
+        ways = _UNRECORDED.get(name, ()) + (() if found_26 else _MODERN.get(name, ()))
+        left_out = any(all(seen.get(sign, 0) >= least for sign, least in signs.items()) for signs in ways)
         return name in explicit or (pure and pair in explicit and (not left_out or name in text_names))
 
     clears = says("swap_clear", "swap_assign")
@@ -101,6 +102,7 @@ def carries(
         and has("swap_free", "swap_free_nr", "folio_put_swap")
         and has("free_swap_and_cache", "free_swap_and_cache_nr", "swap_put_entries_direct"),
         walks_visible=has("unuse_pte_range", "unuse_mm"),
+        walk_returns=has("unuse_pte_range_ret", "unuse_mm_ret"),
         puts_visible=has("mmput"),
         exit_visible=has("exit_mmap"),
         exit_ret="exit_mmap_ret" in names,

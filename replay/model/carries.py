@@ -30,6 +30,7 @@ class Carries(msgspec.Struct, frozen=True):
     swapoffs_complete: bool = False  # where it ends, too: also of one that began before the log
     swapoff_before: int = 0  # the line at which the last one returns that began before the log
     walks_visible: bool = False  # swapoff's walk over page tables, apart from its taking hold of an mm
+    walk_returns: bool = False  # where it has walked one
     puts_visible: bool = False  # mmput
     exit_visible: bool = False  # exit_mmap
     exit_ret: bool = False  # exit_mmap's return

@@ -68,8 +68,22 @@ class Drains(Swapoffs):
 
     # --- the drain ---------------------------------------------------------------------------------------------------
 
+    def on_unuse_mm(self, event: e.UnuseMm) -> None:
+        """swapoff walks the page tables of the mm, until its next step where no return says when it is done."""
+        super().on_unuse_mm(event)
+        call = self.swapoff_of(event.at)
+        if call is not None and not (self.carries.walk_returns or self.carries.unuse_clears):
+            call.walks = self.mm_at(event.mm, event.at)
+
+    def _walked(self, call: SwapoffCall | None, at: At) -> None:
+        """What a page table of the mm got while swapoff was in it may be gone again."""
+        if call is not None and call.walks is not None:
+            call.walks.release(at.seq, call.type)
+            call.walks = None
+
     def on_mmlist_drain(self, event: e.MmlistDrain) -> None:
         """drain_mmlist decided: where it drains, it has to be the time for it."""
+        self._walked(self.swapoff_of(event.at), event.at)
         if event.busy_type is None or event.busy_type < 0:
             self._drains(event.at)
             self.drain_began = event.at
@@ -122,6 +136,7 @@ class Drains(Swapoffs):
     def on_try_to_unuse_ret(self, event: e.TryToUnuseRet) -> None:
         """The walk ended; a drain came too early if it came before."""
         call = self.swapoff_of(event.at)
+        self._walked(call, event.at)
         if call is not None:
             call.unuse_at = call.walked_at = event.at
             self._too_early(call, event.at)
@@ -129,6 +144,7 @@ class Drains(Swapoffs):
 
     def walking(self, call: SwapoffCall, at: At) -> None:
         """The walk goes on."""
+        self._walked(call, at)
         call.walked_at = at
         self._too_early(call, at)
         for mm, seen, _ in call.maybe if call.ended is None and self.carries.swapoffs_visible else ():
@@ -148,6 +164,7 @@ class Drains(Swapoffs):
         """swapoff returned: one that failed drains nothing."""
         key = self.key(event.at)
         call = self.swapoffs.get(key)
+        self._walked(call, event.at)
         if call is not None and event.ret is not None and event.ret != 0:
             self.failed_swapoff = (call, event.at)
             call.ended = event.at

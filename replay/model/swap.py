@@ -80,7 +80,7 @@ class SwapoffCall:
         "at", "drain", "drained_at", "ended", "fact", "found_empty", "found_members", "idle_over", "idle_passes", "idle_since",
         "inuse", "inuse_at", "inuse_begin", "inuse_by", "judged", "key", "left_behind", "line", "line_before", "maybe", "members",
         "met", "misplaced", "missed", "pass_began", "passed_over", "refused", "round", "seen", "stalled", "told", "torn", "type",
-        "unuse_at", "unuse_ret", "visited", "walked", "walked_at",
+        "unuse_at", "unuse_ret", "visited", "walked", "walked_at", "walks",
     )  # fmt: skip
 
     def __init__(self, at: At, key: int, type_: int | None, fact: Swapoff) -> None:
@@ -109,6 +109,7 @@ class SwapoffCall:
         self.unuse_ret: int | None = None
         self.unuse_at: At | None = None
         self.walked_at: At | None = None  # the last line of its walk
+        self.walks: Mm | None = None  # whose page tables it is in, as far as no line says that it is out of them
         self.found_empty: At | None = None  # the last line of it that showed mmlist, if it was empty on all of them
         self.found_members = False  # on one it was not
         self.drained_at: At | None = None  # the first line that shows it draining
