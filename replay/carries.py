@@ -10,7 +10,11 @@ from collections.abc import Mapping
 from mmlist.replay.model import Carries
 
 _UNRECORDED: dict[str, tuple[dict[str, int], ...]] = {
-    "swap_clear": ({"swap_assign": 32, "swap_free": 8}, {"swap_assign": 32, "mm_free": 16}),
+    "swap_clear": (
+        {"swap_assign": 32, "swap_free": 8},
+        {"swap_assign": 32, "mm_free": 16},
+        {"swap_assign": 32, "exit_mmap": 16},
+    ),
     "swap_assign": ({"swap_clear": 16},),
     "mmlist_add": ({"mmlist_del": 16},),
     "mmgrab": ({"mmdrop": 16},),
