@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlist.replay.invariants.base import ALL, Finding, Invariant, needs, witness
+from mmlist.replay.invariants.base import ALL, TYPE_COUNTED, Finding, Invariant, needs, witness
 from mmlist.replay.model import State
 from mmlist.replay.model.changes import AllocatedClosed
 
@@ -33,13 +33,15 @@ _SHOULD = "an area without SWP_WRITEOK is passed over (mm/swapfile.c: get_swap_p
 
 def check(change: AllocatedClosed, state: State) -> Iterator[Finding]:
     """A slot of an area that swapoff empties."""
-    type_ = state.type_of(change.entry)
+    call, type_ = change.call, change.type
+    if call.type != type_:
+        return  # a later line of the swapoff told another
     yield Finding(
         change.at,
         f"swap entry {change.entry:#x} is handed out while swapoff empties area {type_}",
         [
             witness(change.walk, "the area is closed here", "try_to_unuse"),
-            witness(change.first, "the task was done with its step before here", "get_swap_pages"),
+            witness(change.before, "an earlier step of the task, since the area was closed", change.site),
             witness(change.at, "handed out here", "get_swap_pages", f"area {type_} is closed", _SHOULD),
             witness(change.until, "still closed here", "swapoff"),
         ],
@@ -47,8 +49,9 @@ def check(change: AllocatedClosed, state: State) -> Iterator[Finding]:
         type=type_,
         since=change.walk,
         explicit=True,
-        order=[(change.walk, change.first), (change.at, change.until)],
-        cap="likely",
+        order=[(change.walk, change.before), (change.at, change.until)],
+        cap="likely" if state.which_area(call.told, type_) else "undecided",
+        doubt=TYPE_COUNTED if not state.which_area(call.told, type_) else "",
     )
 
 

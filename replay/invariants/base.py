@@ -81,6 +81,10 @@ class Invariant(msgspec.Struct, frozen=True):
         return f"{self.severity} ({', '.join(self.errors)}: E)" if self.errors else self.severity
 
 
+TYPE_COUNTED = "no line tells the area's type, and one that was in use before the log began would make it another"
+"""The doubt where `which_area` is not sure."""
+
+
 def witness(at: At, role: str, site: str, state: str = "", should: str = "") -> Witness:
     """One line of evidence; see facts.Witness."""
     return Witness(at, role, site, state, should)

@@ -14,8 +14,8 @@ Kernel reference
 Limits
     mm_users is taken from a fetch at the free, or from explicit counts; or a task is known to have the mm that has made no put of
     it: where puts and execs are explicit, of tasks that an exec, a fork or task_newtask of their own shows with it, after the
-    log's first put (init, which does not exit: after its first exec; one that forks later: after that and its first
-    task_newtask), and where the put is in the log that made mm_users 0.
+    log's first put (init, which does not exit: after its first exec; one that makes a thread later: after that and its
+    first task_newtask; likely, where no other execs behind it), and where the put is in the log that made mm_users 0.
 """
 
 from __future__ import annotations
@@ -84,6 +84,8 @@ def _kept(change: Kept, state: State) -> Finding:
         since=change.since,
         explicit=state.carries.puts_explicit,
         order=[(change.since, zero)],
+        cap="proven" if change.sure else "likely",
+        doubt="no exec behind it shows that exec_mmap was still on: the task may have left the mm by one",
         follows=[("C5", mm), ("C2", mm), ("C3", mm), ("C1", mm)],
     )
 

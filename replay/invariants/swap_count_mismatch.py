@@ -50,7 +50,7 @@ def check(change: Counted | Assigned | Unbalanced, state: State) -> Iterator[Fin
             entry = state.entries.get(change.entry)
             if entry is not None and entry.fresh and entry.allocated is not None:
                 yield _never_duplicated(change, entry.allocated, explicit=state.carries.counts_explicit)
-            elif state.carries.balanced:
+            elif state.carries.balanced and state.first_duplicate is not None:
                 yield _copied(change, state)
         return
     if change.what == "usage":

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlist.replay.invariants.base import ALL, Finding, Invariant, kernel_site, name, needs, witness
+from mmlist.replay.invariants.base import ALL, TYPE_COUNTED, Finding, Invariant, kernel_site, name, needs, witness
 from mmlist.replay.model import State
 from mmlist.replay.model.changes import LeftCounted, Named, SwapoffEnded
 from mmlist.replay.model.failures import errno
@@ -29,8 +29,6 @@ from mmlist.replay.record import At
 
 _SHOULD = "try_to_unuse goes on until inuse_pages of the area is 0 (mm/swapfile.c: try_to_unuse)"
 _FAILS = "where try_to_unuse fails, swapoff gives the area back and returns its error (mm/swapfile.c: SYSCALL swapoff)"
-
-_COUNTED = "no line tells the area's type, and one that was in use before the log began would make it another"
 
 
 def check(change: SwapoffEnded | LeftCounted | Named, state: State) -> Iterator[Finding]:
@@ -59,7 +57,7 @@ def check(change: SwapoffEnded | LeftCounted | Named, state: State) -> Iterator[
             rests_on_releases=not hold.observed,
             follows=[("M1", mm), ("M8", mm), ("S1", None)],
             cap="proven" if known else "undecided",
-            doubt=_COUNTED,
+            doubt=TYPE_COUNTED,
         )
 
 
@@ -78,6 +76,8 @@ def _failed(change: SwapoffEnded, state: State) -> Finding:
         since=call.at,
         explicit=state.carries.shows("swapoff", "swapoff_ret", "try_to_unuse", "try_to_unuse_ret"),
         follows=[("S1", None)],
+        cap="proven" if call.begun and call.returns_show else "likely",
+        doubt="the log has no return of a swapoff before: this one may be of another",
     )
 
 
@@ -104,7 +104,7 @@ def _counted(change: LeftCounted, state: State) -> Finding:
         explicit=state.carries.shows("swap_free", "swap_duplicate"),
         follows=[("M1", None), ("M8", None), ("S1", None)],
         cap="proven" if call.type is not None and state.which_area(call.told, call.type) else "undecided",
-        doubt=_COUNTED,
+        doubt=TYPE_COUNTED,
     )
 
 
@@ -124,7 +124,7 @@ def _named(change: Named, state: State) -> Finding:
         order=[(change.closed, change.at)],
         follows=[*([("M1", change.mm), ("M8", change.mm)] if change.mm is not None else []), ("S1", None)],
         cap="proven" if state.which_area(change.told, change.type) else "undecided",
-        doubt=_COUNTED,
+        doubt=TYPE_COUNTED,
     )
 
 

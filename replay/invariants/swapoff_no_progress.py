@@ -147,7 +147,7 @@ def _left_behind(change: LeftBehind, state: State) -> Finding:
         type=change.call.type,
         since=change.hold.at,
         explicit=True,
-        cap="proven" if state.profile.walks_unstable else "likely",
+        cap="proven" if state.profile.walks_unstable and change.call.begun else "likely",
         doubt=_UNSTABLE,
         episode=change.call.at.seq,
     )

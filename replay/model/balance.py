@@ -130,7 +130,6 @@ class Balance(ClosedAreas):
         self.began.pop(event.pid, None)
 
     def _judge(self, at: At, value: int, half: Half, since: At) -> None:
-        self.cache_frees = self.cache_frees or half.freed is not None
         area = self.areas.get(self.type_of(value))
         if half.sure and area is not None and area.used is True:
             self._remains(at, value, half, since)

@@ -85,11 +85,15 @@ class Freed(Change):
 
 
 class Kept(Change):
-    """The struct was freed at `at`, and a task that `since` showed with the mm has made no put of it."""
+    """The struct was freed at `at`, and a task that `since` showed with the mm has made no put of it.
+
+    `sure`: it has not left it by an exec, as far as execs were still events.
+    """
 
     mm: Mm
     pid: int
     since: At
+    sure: bool = True
 
 
 class Joined(Change):
@@ -513,12 +517,17 @@ class HeldAtFree(Change):
 
 
 class AllocatedClosed(Change):
-    """A task was handed a slot of the area that `call` had closed, after its `first` since the `walk`, which went on `until`."""
+    """A task was handed a slot of the area that `call` had closed, after a step `before`, at `site`, since the `walk`.
+
+    The walk went on `until`. `type`: as the area was known then.
+    """
 
     call: SwapoffCall
+    type: int
     entry: int
     walk: At
-    first: At
+    before: At
+    site: str
     until: At
 
 

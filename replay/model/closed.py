@@ -10,13 +10,15 @@ from mmlist.replay.model.slots import Slots
 from mmlist.replay.model.swap import SwapoffCall
 from mmlist.replay.record import At
 
+_LATE = 16
+"""Slots of a closed area that wait for the walk to go on."""
+
 
 class Closing(msgspec.Struct):
-    """An area that a swapoff has closed, as its walk shows since `walk`. `firsts`: the first step of each task since then."""
+    """An area that a swapoff has closed, as its walk shows since `walk`."""
 
     call: SwapoffCall
     walk: At
-    firsts: dict[int, At] = {}
     late: list[AllocatedClosed] = []
 
 
@@ -24,17 +26,17 @@ class ClosedAreas(Slots):
     """The steps that show an area closed, and slots of it handed out meanwhile."""
 
     closing: dict[int, Closing]
+    steps: dict[int, tuple[At, str]]
+    """Of each task the last slot that it was handed, or pte that it set, while an area was closed, and the function's name."""
     left_counted: list[LeftCounted]
     """Told when no line of equal time can come that frees the entry."""
-    cache_frees: bool
-    """Whether the log has shown a free that went with no pte: of 2.6, where the swap cache holds one of the count."""
 
     def forget_slots(self) -> None:
         """No area is known to be closed: at the beginning, and after a loss."""
         super().forget_slots()
         self.closing = {}
+        self.steps = {}
         self.left_counted = []
-        self.cache_frees = False
 
     def settle_slots(self, event: e.Event | None) -> None:
         """Before a step on `event` (None: the log has ended): what an area was left with is told, unless it was freed."""
@@ -49,21 +51,35 @@ class ClosedAreas(Slots):
 
     def on_swap_alloc(self, event: e.SwapAlloc) -> None:
         """A slot of an area that a swapoff walks: a task's first step may have been under way before, not its second."""
-        type_, key = self.type_of(event.entry), self.key(event.at)
-        for closing in self.closing.values():
-            if self.tied(closing.walk, event.at):
-                continue
-            first = closing.firsts.setdefault(key, event.at)
-            if first is not event.at and closing.call.type == type_ and len(closing.late) < 16:
-                closing.late.append(AllocatedClosed(event.at, closing.call, event.entry, closing.walk, first, event.at))
+        if self.closing:
+            self._late(event)
+            self.steps[self.key(event.at)] = event.at, "get_swap_pages"
         super().on_swap_alloc(event)
+
+    def _late(self, event: e.SwapAlloc) -> None:
+        type_, step = self.type_of(event.entry), self.steps.get(self.key(event.at))
+        if step is None:
+            return
+        before, site = step
+        for closing in self.closing.values():
+            if closing.call.type != type_ or before.seq <= closing.walk.seq or self.tied(closing.walk, before):
+                continue
+            if len(closing.late) < _LATE:
+                change = AllocatedClosed(
+                    event.at, closing.call, type_, event.entry, closing.walk, before, site, event.at
+                )
+                closing.late.append(change)
 
     def on_swap_assign(self, event: e.SwapAssign) -> None:
         """A step of a task that it does not do while it is handed a slot."""
-        for closing in self.closing.values() if self.closing and event.observed else ():
-            if not self.tied(closing.walk, event.at):
-                closing.firsts.setdefault(self.key(event.at), event.at)
+        if self.closing and event.observed:
+            self.steps[self.key(event.at)] = event.at, "try_to_unmap_one"
         super().on_swap_assign(event)
+
+    def on_swapon(self, event: e.Swapon) -> None:
+        """A type that a swapoff has given back may be taken again before that one's return."""
+        self.closing = {key: one for key, one in self.closing.items() if key == self.key(event.at)}
+        super().on_swapon(event)
 
     def on_swapoff(self, event: e.Swapoff) -> None:
         """The task's swapoff before this one is over, though its end may not be in the log."""
@@ -100,12 +116,10 @@ class ClosedAreas(Slots):
                 self._unknown(self.entries[value])
 
     def on_try_to_unuse_ret(self, event: e.TryToUnuseRet) -> None:
-        """The walk has ended; after a failure the area is opened again."""
-        closing = self.closing.get(self.key(event.at))
+        """The walk has ended; after a failure the area is opened again, else it is soon another's."""
+        closing = self.closing.pop(self.key(event.at), None)
         if closing is not None:
             self._was_closed(closing, event.at)
-            if event.ret != 0:
-                del self.closing[self.key(event.at)]
         super().on_try_to_unuse_ret(event)
 
     def on_swapoff_ret(self, event: e.SwapoffRet) -> None:
@@ -115,7 +129,8 @@ class ClosedAreas(Slots):
         if closing is not None and event.ret == 0:
             self._was_closed(closing, event.at)
         call = self.swapoffs.get(key)
-        if call is not None and event.ret == 0 and self.balanced:
+        if call is not None and event.ret == 0 and self.balanced and not call.unuse_ret:
+            self.typed(call, event.type, event.at)
             self._look_for_counts(call, event.at)
         super().on_swapoff_ret(event)
         self.closing.pop(key, None)
@@ -124,10 +139,13 @@ class ClosedAreas(Slots):
         """An entry that has a count still, and had it before the swapoff, though no pte is known that holds it."""
         if call.type is None or not self.may_look(at):
             return
-        least = self.profile.slot_count if self.profile.cache_in_count and not self.cache_frees else 0
+        least = self.profile.slot_count if self.profile.cache_in_count else 0
         found: LeftCounted | None = None
         for value, entry in self.entries.items():
             if self.type_of(value) != call.type or entry.shmem or not self._since_before(entry.counted_since, call.at):
+                continue
+            assert entry.counted_since is not None
+            if self.first_free is None or self.first_free.seq > entry.counted_since.seq:
                 continue
             if self._holder(value, entry, at) is not None:
                 return  # told with who holds it

@@ -143,7 +143,8 @@ class Drains(Swapoffs):
         super().on_try_to_unuse_ret(event)
 
     def walking(self, call: SwapoffCall, at: At) -> None:
-        """The walk goes on."""
+        """The walk goes on: what failed before was another's."""
+        call.unuse_ret = call.unuse_at = None
         self._walked(call, at)
         call.walked_at = at
         self._too_early(call, at)

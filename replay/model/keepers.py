@@ -7,6 +7,8 @@ and where the last was not the first step on the mm of who made it: one of its t
 
 from __future__ import annotations
 
+import msgspec
+
 from mmlist.replay import events as e
 from mmlist.replay.model.changes import Kept
 from mmlist.replay.model.mm import Mm
@@ -15,6 +17,14 @@ from mmlist.replay.record import At
 
 _INIT = 1
 """The task that does not exit (kernel/exit.c: do_exit panics): it leaves its mm by an exec alone."""
+
+
+class Unsure(msgspec.Struct):
+    """What is told when the task is seen `alive` after it, and a later exec of another shows that execs are events still."""
+
+    kept: Kept
+    alive: bool
+    execs: bool = False
 
 
 class Keepers(Owners):
@@ -32,11 +42,12 @@ class Keepers(Owners):
     last_puts: dict[Mm, At]
     first_put: At | None
     first_exec: At | None
-    first_new: At | None
+    first_thread: At | None
+    """The first task_newtask: a fork shows by mm_fork, too, a thread by nothing else."""
     freed_kept: list[Kept]
     """Told when no line of equal time can come that shows the task leave."""
-    if_alive: dict[int, Kept]
-    """By pid: told when the task is seen alive still, for it may have exited before the log's first put."""
+    unsure: dict[int, Unsure]
+    """By pid: of tasks that may have left before the log's first put."""
 
     def forget_owners(self) -> None:
         """Tasks may have come and gone unseen."""
@@ -49,13 +60,12 @@ class Keepers(Owners):
         self.last_puts = {}
         self.first_put = None
         self.first_exec = None
-        self.first_new = None
+        self.first_thread = None
         self.freed_kept = []
-        self.if_alive = {}
+        self.unsure = {}
 
     def on_mm_init(self, event: e.MmInit) -> None:
         """Another mm: who had the one before at its address is not known, if its free was not seen."""
-        self._is_alive(event.at)
         if (old := self.mms.get(event.mm)) is not None:
             self._forget(old)
         super().on_mm_init(event)
@@ -78,7 +88,7 @@ class Keepers(Owners):
         if not pid or mm is None or mm.dying:
             return
         had = self.keeps.get(pid)
-        if had is None or (had is mm and not self._leaving_shows(pid, self.keepers[mm][pid])):
+        if had is None or (had is mm and not _before(self.first_put, self.keepers[mm][pid])):
             self._keeps(pid, mm, event.at)
 
     def on_exec_mmap(self, event: e.ExecMmap) -> None:
@@ -86,6 +96,9 @@ class Keepers(Owners):
         super().on_exec_mmap(event)
         self.first_exec = self.first_exec or event.at
         pid = event.at.pid
+        for other, unsure in list(self.unsure.items()):
+            unsure.execs = unsure.execs or (pid != other and not self.tied(unsure.kept.at, event.at))
+            self._sure(other, unsure)
         if pid is None or pid in self.keeps:
             return
         for mm in list(self.past.get(pid, ()) or self.keepers):
@@ -94,8 +107,12 @@ class Keepers(Owners):
     def on_task_new(self, event: e.TaskNew) -> None:
         """The child is there: with what its fork made, or with its parent's mm."""
         super().on_task_new(event)
-        self.first_new = self.first_new or event.at
-        self._is_alive(event.at)
+        if event.shared:
+            self.first_thread = self.first_thread or event.at
+            unsure = self.unsure.get(event.parent_pid or 0)
+            if unsure is not None:
+                unsure.alive = unsure.alive or not self.tied(unsure.kept.at, event.at)
+                self._sure(event.parent_pid or 0, unsure)
         for left in self.past.pop(event.pid, ()):
             del self.keepers[left][event.pid]  # that was another task of this pid
         address, generation = self.given.pop(event.pid, (0, 0))
@@ -160,21 +177,21 @@ class Keepers(Owners):
             if since is None or self.tied(since, zero):
                 continue
             kept = Kept(event.at, mm, pid, since)
-            if self._leaving_shows(pid, since):
+            if _before(self.first_put, since):
                 self.freed_kept.append(kept)
-            elif all(first is not None and first.seq <= since.seq for first in (self.first_exec, self.first_new)):
-                self.if_alive[pid] = kept
+            elif pid == _INIT and _before(self.first_exec, since):
+                self.unsure[pid] = Unsure(kept, True)
+            elif (
+                self.profile.name == "modern" and _before(self.first_exec, since) and _before(self.first_thread, since)
+            ):
+                self.unsure[pid] = Unsure(
+                    kept, False
+                )  # in 2.6, a kernel thread leaves what it was made with (daemonize)
 
-    def _is_alive(self, at: At) -> None:
-        """The task of `at` forks, or is about to exec: it has not exited, and has the mm that it had."""
-        kept = self.if_alive.pop(at.pid, None) if self.if_alive and at.pid is not None else None
-        if kept is not None and not self.tied(kept.at, at):
-            self.emit(kept)
-
-    def _leaving_shows(self, pid: int, since: At | None) -> bool:
-        """Whether it would show if the task left what it had `since`: of puts and execs, the log's first are not the first."""
-        first = self.first_exec if pid == _INIT else self.first_put
-        return since is not None and first is not None and first.seq <= since.seq
+    def _sure(self, pid: int, unsure: Unsure) -> None:
+        if unsure.alive and unsure.execs:
+            del self.unsure[pid]
+            self.emit(unsure.kept)
 
     def kept_settled(self, at: At | None) -> None:
         """Tell what no line of equal time with `at`, or with a later one, can explain; None: the log has ended."""
@@ -183,6 +200,10 @@ class Keepers(Owners):
         for one in waiting:
             if one not in self.freed_kept:
                 self.emit(one)
+        for unsure in self.unsure.values() if at is None else ():
+            if unsure.alive:
+                unsure.kept.sure = False
+                self.emit(unsure.kept)
 
     def _keeps(self, pid: int, mm: Mm | None, at: At) -> None:
         self._leaves_it(pid)
@@ -212,7 +233,7 @@ class Keepers(Owners):
         if mm is not None:
             self.keepers[mm][pid] = None
             self.past.setdefault(pid, set()).add(mm)
-        self.if_alive.pop(pid, None)
+        self.unsure.pop(pid, None)
         if self.freed_kept:
             self.freed_kept = [one for one in self.freed_kept if one.pid != pid]
 
@@ -222,3 +243,8 @@ class Keepers(Owners):
             left.discard(mm)
             if not left:
                 del self.past[pid]
+
+
+def _before(first: At | None, since: At | None) -> bool:
+    """Whether events of a kind come in the log from before `since` on, or from that line."""
+    return first is not None and since is not None and first.seq <= since.seq

@@ -15,7 +15,7 @@ from mmlist.replay.model.swap import SwapoffCall
 from mmlist.replay.record import At
 
 LEFT_BEHIND = 3
-"""Walks that leave the same entry of an mm behind. One may: its page has just left the swap cache (mm/swapfile.c: unuse_pte)."""
+"""Walks that leave the same entry of an mm behind. Since 6.18 one may: its page just left the cache (unuse_pte_range)."""
 
 
 class Passes(Progress):

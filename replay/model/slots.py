@@ -49,6 +49,8 @@ class Slots(Locks):
     walked: dict[
         int | None, int
     ]  # the last line of a walk over an mm, by the area that it empties: the same for its entries
+    first_free: At | None
+    first_duplicate: At | None
     unnamed: int  # the last free that names no entry: any count may be lower since
 
     def forget_slots(self) -> None:
@@ -59,6 +61,7 @@ class Slots(Locks):
         self.freed_holding = []
         self.saturated = set()
         self.cleared = {}
+        self.first_free = self.first_duplicate = None
 
     def settle_slots(self, event: e.Event | None) -> None:
         """Before a step on `event` (None: the log has ended): what waited is explained by it, or told, or waits on."""
@@ -153,6 +156,7 @@ class Slots(Locks):
 
     def on_swap_duplicate(self, event: e.SwapDuplicate) -> None:
         """The count goes up: in 2.6 it stops at SWAP_MAP_MAX, and the entry is permanent (swap_duplicate)."""
+        self.first_duplicate = self.first_duplicate or event.at
         super().on_swap_duplicate(event)
         for value in range(event.entry, event.entry + event.nr):
             entry = self.entries[value]
@@ -168,6 +172,7 @@ class Slots(Locks):
 
     def on_swap_free(self, event: e.SwapFree) -> None:
         """The count goes down; a saturated one stays (2.6 mm/swapfile.c: swap_entry_free)."""
+        self.first_free = self.first_free or event.at
         for value in range(event.entry, event.entry + event.nr):
             entry = self.entry(value)
             if self.tied(entry.allocated, event.at):

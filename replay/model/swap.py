@@ -77,10 +77,11 @@ class SwapoffCall:
     """A swapoff that has begun. `walked` holds the mms it took hold of or walked, `inuse` the last fetch with its line."""
 
     __slots__ = (
-        "at", "drain", "drained_at", "ended", "fact", "found_empty", "found_members", "idle_over", "idle_passes", "idle_since",
-        "inuse", "inuse_at", "inuse_begin", "inuse_by", "judged", "key", "left_behind", "line", "line_before", "maybe", "members",
-        "met", "misplaced", "missed", "pass_began", "passed_over", "refused", "round", "seen", "stalled", "told", "torn", "type",
-        "unuse_at", "unuse_ret", "visited", "walked", "walked_at", "walks",
+        "at", "begun", "drain", "drained_at", "ended", "fact", "found_empty", "found_members", "idle_over",
+        "idle_passes", "idle_since", "inuse", "inuse_at", "inuse_begin", "inuse_by", "judged", "key", "left_behind",
+        "line", "line_before", "maybe", "members", "met", "misplaced", "missed", "pass_began", "passed_over",
+        "refused", "returns_show", "round", "seen", "stalled", "told", "torn", "type", "unuse_at", "unuse_ret",
+        "visited", "walked", "walked_at", "walks",
     )  # fmt: skip
 
     def __init__(self, at: At, key: int, type_: int | None, fact: Swapoff) -> None:
@@ -99,6 +100,8 @@ class SwapoffCall:
         self.type = type_
         self.told: At | None = None  # as Area.told
         self.fact = fact
+        self.begun = False  # its beginning is in the log
+        self.returns_show = False  # another's return was, before that
         self.torn = False  # something was lost since it began: what returns may be another of the same task
         self.drain: At | None = None
         self.inuse: tuple[int, ...] | None = None

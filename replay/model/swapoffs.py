@@ -40,6 +40,7 @@ class Swapoffs(Areas):
         fact.members_before = len(self.members)
         self._unreturned(at)
         call = self.swapoffs[self.key(at)] = SwapoffCall(at, self.key(at), type_, fact)
+        call.begun, call.returns_show = True, self.swapoff_over is not None
         if event.type is not None:
             call.told = at
         elif type_ is not None:
@@ -76,6 +77,7 @@ class Swapoffs(Areas):
     def on_try_to_unuse(self, event: e.TryToUnuse) -> None:
         """The walk begins."""
         call = self._running(event.at)
+        call.left_behind.clear()
         self.typed(call, event.type, event.at)
         self.walking(call, event.at)
 
