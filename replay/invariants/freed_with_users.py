@@ -13,9 +13,9 @@ Kernel reference
 
 Limits
     mm_users is taken from a fetch at the free, or from explicit counts; or a task is known to have the mm that has made no put of
-    it: where puts and execs are explicit, of tasks that an exec, a fork or task_newtask of their own shows with it, after the
-    log's first put (init, which does not exit: after its first exec; one that makes a thread later: after that and its
-    first task_newtask; likely, where no other execs behind it), and where the put is in the log that made mm_users 0.
+    it: where puts and execs are explicit, of tasks that an exec, a fork, a fault or task_newtask of their own shows with it, after
+    the log's first put (init, which does not exit: after its first exec; one that makes a thread later: after that and its first
+    task_newtask; likely, where no other execs behind it), and where the put is in the log that made mm_users 0.
 """
 
 from __future__ import annotations
@@ -66,12 +66,14 @@ def check(change: Freed | Kept, state: State) -> Iterator[Finding]:
 def _kept(change: Kept, state: State) -> Finding:
     mm, zero = change.mm, change.mm.zero
     assert zero is not None
+    had = witness(change.since, "had by a task here", "copy_mm", f"{name(mm)} is the mm of task {change.pid}")
+    put = witness(zero, "mm_users reached 0 here", "mmput")
+    lines = [had, put] if change.since.seq < zero.seq else [put, had]
     return Finding(
         change.at,
         f"{name(mm)} is freed while task {change.pid} has it",
         [
-            witness(change.since, "had by a task here", "copy_mm", f"{name(mm)} is the mm of task {change.pid}"),
-            witness(zero, "mm_users reached 0 here", "mmput"),
+            *lines,
             witness(
                 change.at,
                 "freed here",
@@ -81,9 +83,9 @@ def _kept(change: Kept, state: State) -> Finding:
             ),
         ],
         mm,
-        since=change.since,
+        since=lines[0].at,
         explicit=state.carries.puts_explicit,
-        order=[(change.since, zero)],
+        order=[(lines[0].at, lines[1].at)],
         cap="proven" if change.sure else "likely",
         doubt="no exec behind it shows that exec_mmap was still on: the task may have left the mm by one",
         follows=[("C5", mm), ("C2", mm), ("C3", mm), ("C1", mm)],

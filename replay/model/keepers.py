@@ -91,6 +91,15 @@ class Keepers(Owners):
         if had is None or (had is mm and not _before(self.first_put, self.keepers[mm][pid])):
             self._keeps(pid, mm, event.at)
 
+    def on_swap_clear(self, event: e.SwapClear) -> None:
+        """A fault of a task on the mm that is known to be its own: it has it still, whatever was not seen before."""
+        super().on_swap_clear(event)
+        mm = self.keeps.get(event.at.pid or 0) if event.why == "fault" and event.observed else None
+        if mm is not None and mm.address == event.mm and self.mms.get(mm.address) is mm:
+            had = self.keepers[mm]
+            if not _before(self.first_put, had[event.at.pid or 0]):
+                had[event.at.pid or 0] = event.at
+
     def on_exec_mmap(self, event: e.ExecMmap) -> None:
         """A thread that execs takes the pid of its group's first (fs/exec.c: de_thread): who it was, has left its mm."""
         super().on_exec_mmap(event)
