@@ -12,10 +12,11 @@ Kernel reference
     (fs/exec.c: bprm_mm_init; kernel/fork.c: fail_nocontext): legal if it never joined.
 
 Limits
-    mm_users is taken from a fetch at the free, or from explicit counts; or a task is known to have the mm that has made no put of
-    it: where puts and execs are explicit, of tasks that an exec, a fork, a fault or task_newtask of their own shows with it, after
-    the log's first put (init, which does not exit: after its first exec; one that makes a thread later: after that and its first
-    task_newtask; likely, where no other execs behind it), and where the put is in the log that made mm_users 0.
+    mm_users is taken from a fetch at the free, or from explicit counts; or a task is known to have the mm that has made no
+    put of it: where puts and execs are explicit, of tasks that an exec, a fork, a fault or task_newtask of their own shows
+    with it, after the log's first put (init, which does not exit: after its first exec; one that makes a thread later: after
+    that and its first task_newtask; likely, where no other execs behind it), and where the put is in the log that made
+    mm_users 0.
 """
 
 from __future__ import annotations
