@@ -14,12 +14,11 @@ Kernel reference
 
 Limits
     Counts are known from the allocation on, or from what a free left in swap_map; an unnamed release or a loss makes them
-    unknown, and so does a large folio of those behind its first, which a probe that does not fetch its pages names alone. Count
-    and ptes are compared where each is an event of its own (swap_duplicate, swap_free, swap_assign, swap_clear), when a line
-    shows that the task is out of the page tables. What a count has above the ptes may be the cache of 2.6, or shmem; but where
-    ptes are events, one gets what a task has duplicated, before the task duplicates the next, and none gets what its task has
-    not duplicated. A count fetched (usage) that differs from the one counted tells of a probe that missed a call, not of a
-    fault of the kernel.
+    unknown, and so does a large folio of those behind its first, which a probe that does not fetch its pages names alone.
+    Count and ptes are compared where each is an event of its own (swap_duplicate, swap_free, swap_assign, swap_clear), when a
+    line shows that the task is out of the page tables. What a count has above the ptes may be the cache of 2.6, or shmem; but
+    where ptes are events, one gets what a task has duplicated, before the task duplicates the next. A count fetched (usage)
+    that differs from the one counted tells of a probe that missed a call, not of a fault of the kernel.
 
     Where probes alone show frees (likely): three of a kind that did not come; a second one, if the first went with the only
     pte that the task's own mm had of the entry, and no pte has got it since; three entries with a count after all for whom
@@ -50,8 +49,6 @@ def check(change: Counted | Assigned | Unbalanced, state: State) -> Iterator[Fin
             entry = state.entries.get(change.entry)
             if entry is not None and entry.fresh and entry.allocated is not None:
                 yield _never_duplicated(change, entry.allocated, explicit=state.carries.counts_explicit)
-            elif state.carries.balanced and state.first_duplicate is not None:
-                yield _copied(change, state)
         return
     if change.what == "usage":
         yield _underflow(change)
@@ -62,25 +59,22 @@ def check(change: Counted | Assigned | Unbalanced, state: State) -> Iterator[Fin
 
 
 def _copied(change: Assigned, state: State) -> Finding:
-    fork = change.why == "fork"
-    site, file = ("copy_nonpresent_pte", "mm/memory.c") if fork else ("try_to_unmap_one", "mm/rmap.c")
     return Finding(
         change.at,
-        f"{'fork' if fork else 'pageout'} gave {name(change.mm)} swap entry {change.entry:#x} without duplicating it",
+        f"fork copied swap entry {change.entry:#x} to {name(change.mm)} without duplicating it",
         [
             witness(
                 change.at,
-                "copied here" if fork else "assigned here",
-                site,
+                "copied here",
+                "copy_nonpresent_pte",
                 "the task has made no duplicate of the entry",
-                f"swap_duplicate raises the entry's count before the pte is set ({file}: {site})",
+                "swap_duplicate raises the entry's count before the pte is set (mm/memory.c: copy_nonpresent_pte)",
             )
         ],
         change.mm,
         change.entry,
         since=change.mm.born,
         explicit=state.carries.shows("swap_duplicate"),
-        follows=[] if fork else [("M3", change.mm)],
     )
 
 

@@ -145,7 +145,7 @@ class ClosedAreas(Slots):
             if self.type_of(value) != call.type or entry.shmem or not self._since_before(entry.counted_since, call.at):
                 continue
             assert entry.counted_since is not None
-            if self.first_free is None or self.first_free.seq > entry.counted_since.seq:
+            if self.first_swap_free is None or self.first_swap_free.seq > entry.counted_since.seq:
                 continue
             if self._holder(value, entry, at) is not None:
                 return  # told with who holds it

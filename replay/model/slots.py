@@ -24,7 +24,7 @@ _WORK = 64
 
 
 _CLEARED = 64
-"""Clears of what was not held that are kept in mind, until the assignment that they may be of is read."""
+"""Clears of what was not held, as far as known, that are kept in mind, until the assignment that they may be of is read."""
 
 
 class Low(msgspec.Struct):
@@ -49,8 +49,7 @@ class Slots(Locks):
     walked: dict[
         int | None, int
     ]  # the last line of a walk over an mm, by the area that it empties: the same for its entries
-    first_free: At | None
-    first_duplicate: At | None
+    first_swap_free: At | None
     unnamed: int  # the last free that names no entry: any count may be lower since
 
     def forget_slots(self) -> None:
@@ -61,7 +60,7 @@ class Slots(Locks):
         self.freed_holding = []
         self.saturated = set()
         self.cleared = {}
-        self.first_free = self.first_duplicate = None
+        self.first_swap_free = None
 
     def settle_slots(self, event: e.Event | None) -> None:
         """Before a step on `event` (None: the log has ended): what waited is explained by it, or told, or waits on."""
@@ -156,7 +155,6 @@ class Slots(Locks):
 
     def on_swap_duplicate(self, event: e.SwapDuplicate) -> None:
         """The count goes up: in 2.6 it stops at SWAP_MAP_MAX, and the entry is permanent (swap_duplicate)."""
-        self.first_duplicate = self.first_duplicate or event.at
         super().on_swap_duplicate(event)
         for value in range(event.entry, event.entry + event.nr):
             entry = self.entries[value]
@@ -172,7 +170,7 @@ class Slots(Locks):
 
     def on_swap_free(self, event: e.SwapFree) -> None:
         """The count goes down; a saturated one stays (2.6 mm/swapfile.c: swap_entry_free)."""
-        self.first_free = self.first_free or event.at
+        self.first_swap_free = self.first_swap_free or event.at
         for value in range(event.entry, event.entry + event.nr):
             entry = self.entry(value)
             if self.tied(entry.allocated, event.at):
@@ -342,7 +340,8 @@ class Slots(Locks):
                 if holds is not None and holds.pop(event.entry, None) is not None and not holds:
                     del self.left[key]
         holder = self.mms.get(event.mm) if event.mm else None
-        if event.mm and (holder is None or event.entry not in (holder.holdings or ())):
+        hold = (holder.holdings or {}).get(event.entry) if holder is not None else None
+        if event.mm and (holder is None or hold is None or not self.certain(holder, hold)):
             self.cleared[event.mm, event.entry] = event.at
             if len(self.cleared) > _CLEARED:
                 del self.cleared[next(iter(self.cleared))]

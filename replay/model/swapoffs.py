@@ -51,11 +51,10 @@ class Swapoffs(Areas):
             call.inuse_begin = self.last_inuse[1]
 
     def on_swapon(self, event: e.Swapon) -> None:
-        """Another system call of the task: where returns are no events, its swapoff is over."""
-        if not self.carries.swapoffs_complete and self.swapoff_of(event.at) is not None:
-            self._unreturned(event.at)
-            del self.swapoffs[self.key(event.at)]
-            self.swapoff_over = event.at
+        """Another system call of the task: where returns are no events, its swapoff has drained whom it drains."""
+        call = self.swapoff_of(event.at)
+        if call is not None and not self.carries.swapoffs_complete:
+            call.drain = None
         super().on_swapon(event)
 
     def _unreturned(self, at: At) -> None:
