@@ -18,6 +18,9 @@ from mmlist.replay.record import At
 _INIT = 1
 """The task that does not exit (kernel/exit.c: do_exit panics): it leaves its mm by an exec alone."""
 
+_UNSURE = 64
+"""Tasks of which it has yet to show that they still had a freed mm."""
+
 
 class Unsure(msgspec.Struct):
     """What is told when the task is seen `alive` after it, and a later exec of another shows that execs are events still."""
@@ -188,14 +191,14 @@ class Keepers(Owners):
             kept = Kept(event.at, mm, pid, since)
             if _before(self.first_put, since):
                 self.freed_kept.append(kept)
-            elif pid == _INIT and _before(self.first_exec, since):
-                self.unsure[pid] = Unsure(kept, True)
-            elif (
-                self.profile.name == "modern" and _before(self.first_exec, since) and _before(self.first_thread, since)
-            ):
-                self.unsure[pid] = Unsure(
-                    kept, False
-                )  # in 2.6, a kernel thread leaves what it was made with (daemonize)
+            elif _before(self.first_exec, since) and (pid == _INIT or self._threads_show(since)):
+                self.unsure[pid] = Unsure(kept, pid == _INIT)
+                if len(self.unsure) > _UNSURE:
+                    del self.unsure[next(iter(self.unsure))]
+
+    def _threads_show(self, since: At) -> bool:
+        """Whether another task of its pid would show. Not in 2.6: kernel threads leave what they were made with (daemonize)."""
+        return self.profile.name == "modern" and _before(self.first_thread, since)
 
     def _sure(self, pid: int, unsure: Unsure) -> None:
         if unsure.alive and unsure.execs:
