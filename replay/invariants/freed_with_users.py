@@ -15,8 +15,8 @@ Limits
     mm_users is taken from a fetch at the free, or from explicit counts; or a task is known to have the mm that has made no
     put of it: where puts and execs are explicit, of tasks that an exec, a fork, a fault or task_newtask of their own shows
     with it, after the log's first put (init, which does not exit: after its first exec; one that makes a thread later: after
-    that and its first task_newtask; likely, where no other execs behind it), and where the put is in the log that made
-    mm_users 0.
+    that and its first task_newtask; likely, where no line behind it shows that its exec would be one), and where the put is
+    in the log that made mm_users 0.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _kept(change: Kept, state: State) -> Finding:
         explicit=state.carries.puts_explicit,
         order=[(lines[0].at, lines[1].at)],
         cap="proven" if change.sure else "likely",
-        doubt="no exec behind it shows that exec_mmap was still on: the task may have left the mm by one",
+        doubt="no line behind it shows that the task's exec would be one: it may have left the mm by an exec",
         follows=[("C5", mm), ("C2", mm), ("C3", mm), ("C1", mm)],
     )
 

@@ -23,10 +23,15 @@ _UNSURE = 64
 
 
 class Unsure(msgspec.Struct):
-    """What is told when the task is seen `alive` after it, and a later exec of another shows that execs are events still."""
+    """What is told when the task is seen `alive` after it, and a later line shows that its exec would be one (`execs`).
+
+    That is another's exec, or, where the task has made no mm since it was seen with this one (`made_none`), any mm_init:
+    who execs makes an mm first (fs/exec.c: bprm_mm_init).
+    """
 
     kept: Kept
     alive: bool
+    made_none: bool
     execs: bool = False
 
 
@@ -45,6 +50,9 @@ class Keepers(Owners):
     last_puts: dict[Mm, At]
     first_put: At | None
     first_exec: At | None
+    first_init: At | None
+    made: dict[int, At]
+    """By pid, of tasks that have an mm, the last mm_init."""
     first_thread: At | None
     """The first task_newtask: a fork shows by mm_fork, too, a thread by nothing else."""
     freed_kept: list[Kept]
@@ -63,6 +71,8 @@ class Keepers(Owners):
         self.last_puts = {}
         self.first_put = None
         self.first_exec = None
+        self.first_init = None
+        self.made = {}
         self.first_thread = None
         self.freed_kept = []
         self.unsure = {}
@@ -72,6 +82,12 @@ class Keepers(Owners):
         if (old := self.mms.get(event.mm)) is not None:
             self._forget(old)
         super().on_mm_init(event)
+        self.first_init = self.first_init or event.at
+        for pid, unsure in list(self.unsure.items()):
+            if unsure.made_none:
+                self._shows_execs(pid, unsure, event.at)
+        if event.at.pid in self.keeps:
+            self.made[event.at.pid] = event.at
 
     def on_task_mm(self, event: e.TaskMm) -> None:
         """A task takes an mm, or a fork made one for it."""
@@ -109,8 +125,8 @@ class Keepers(Owners):
         self.first_exec = self.first_exec or event.at
         pid = event.at.pid
         for other, unsure in list(self.unsure.items()):
-            unsure.execs = unsure.execs or (pid != other and not self.tied(unsure.kept.at, event.at))
-            self._sure(other, unsure)
+            if pid != other:
+                self._shows_execs(other, unsure, event.at)
         if pid is None or pid in self.keeps:
             return
         for mm in list(self.past.get(pid, ()) or self.keepers):
@@ -182,6 +198,7 @@ class Keepers(Owners):
         super().on_mm_free(event)
         if mm is None:
             return
+        made = {pid: self.made.get(pid) for pid in self.keepers.get(mm, ())}
         put, zero, tasks = self.last_puts.get(mm), mm.zero, self._forget(mm)
         if zero is None or put is None or put.pid != zero.pid:
             return  # the put that made it 0 is not in the log: others may be missing, too
@@ -192,13 +209,18 @@ class Keepers(Owners):
             if _before(self.first_put, since):
                 self.freed_kept.append(kept)
             elif _before(self.first_exec, since) and (pid == _INIT or self._threads_show(since)):
-                self.unsure[pid] = Unsure(kept, pid == _INIT)
+                made_none = _before(self.first_init, since) and _before(made[pid] or since, since)
+                self.unsure[pid] = Unsure(kept, pid == _INIT, made_none)
                 if len(self.unsure) > _UNSURE:
                     del self.unsure[next(iter(self.unsure))]
 
     def _threads_show(self, since: At) -> bool:
         """Whether another task of its pid would show. Not in 2.6: kernel threads leave what they were made with (daemonize)."""
         return self.profile.name == "modern" and _before(self.first_thread, since)
+
+    def _shows_execs(self, pid: int, unsure: Unsure, at: At) -> None:
+        unsure.execs = unsure.execs or not self.tied(unsure.kept.at, at)
+        self._sure(pid, unsure)
 
     def _sure(self, pid: int, unsure: Unsure) -> None:
         if unsure.alive and unsure.execs:
@@ -234,6 +256,7 @@ class Keepers(Owners):
         for pid, since in tasks.items():
             if since is not None:
                 del self.keeps[pid]
+                self.made.pop(pid, None)
             else:
                 self._not_past(pid, mm)
         self.strangers.pop(mm, None)
@@ -245,6 +268,7 @@ class Keepers(Owners):
         if mm is not None:
             self.keepers[mm][pid] = None
             self.past.setdefault(pid, set()).add(mm)
+            self.made.pop(pid, None)
         self.unsure.pop(pid, None)
         if self.freed_kept:
             self.freed_kept = [one for one in self.freed_kept if one.pid != pid]
