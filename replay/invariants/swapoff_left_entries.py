@@ -12,8 +12,8 @@ Kernel reference
 Limits
     Judged for entries that are certainly held: what swapoff releases is often named by no line, and then what its walk touched
     is unknown. Also where the walk itself failed; and, where each step is an event, for an entry that is counted though no pte
-    is known that holds it (2.6, where the swap cache is counted: if the log shows such frees). An allocation seen later is
-    another fault (D7). Where no line tells the area's type it was counted, from the lowest on: an area in use before the log
+    is known that holds it (in 2.6 more than once, for the swap cache is counted there). An allocation seen later is another
+    fault (D7). Where no line tells the area's type it was counted, from the lowest on: an area in use before the log
     began would make it another, so it is undecided, but up to a type that a walk has shown as it was counted.
 """
 
